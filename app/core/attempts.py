@@ -1,0 +1,138 @@
+"""The run store, the worker's side: every write is fenced by (run, attempt).
+
+A claim gives the run a new attempt number and a lease. Whoever held the run before finds, at its next
+write, that the number is no longer its own and gets LostRun: it must exit without writing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import and_, or_, update
+from sqlmodel import Session, col
+
+from app.core import events
+from app.core.events import PointValue
+from app.core.runs import MAX_FAILURES, get, rowcount, state_payload
+from app.core.tables import Run
+
+# A trainer writes a few times a second, its supervisor every few seconds: silence this long means death.
+LEASE_SECONDS = 15.0
+
+
+class LostRun(Exception):
+    """The run belongs to another attempt, or it is over: stop, and write nothing."""
+
+
+@dataclass
+class Batch:
+    """What a trainer has to tell since its last write."""
+
+    points: list[PointValue] = field(default_factory=list)
+    logs: list[tuple[float, str, str]] = field(default_factory=list)  # Unix seconds, level, message
+    progress: dict[str, Any] = field(default_factory=dict)  # columns of Run: step, steps, phase, …
+
+    def __bool__(self) -> bool:
+        return bool(self.points or self.logs or self.progress)
+
+
+def claim(session: Session, run_id: str, now: float) -> int | None:
+    """Takes a queued run, or a running one whose lease ran out; returns the attempt number.
+
+    None: somebody else has it, it is over, or it is to be cancelled. So a message delivered twice does nothing.
+    """
+    free = or_(
+        col(Run.state) == "queued",
+        and_(col(Run.state) == "running", col(Run.lease_until) < now),
+    )
+    claimed = session.execute(
+        update(Run)
+        .where(col(Run.id) == run_id, col(Run.cancel_requested).is_(False), free)
+        .values(
+            state="running",
+            attempt=Run.attempt + 1,
+            lease_until=now + LEASE_SECONDS,
+            phase="starting",
+            step=0,
+            epoch=0.0,
+            best_step=None,
+            examples_per_second=None,
+            eta_seconds=None,
+            error=None,
+        )
+    )
+    if rowcount(claimed) != 1:
+        return None
+    run = get(session, run_id)
+    session.refresh(run)
+    if run.started_at is None:
+        run.started_at = now
+    session.flush()
+    if run.attempt > 1:
+        events.rewind(session, run_id, 0, now)
+    events.append(session, run_id, "state", state_payload(run), now)
+    return run.attempt
+
+
+def record(session: Session, run_id: str, attempt: int, batch: Batch, now: float) -> bool:
+    """Writes a batch and renews the lease, in the caller's transaction; returns whether to cancel.
+
+    Raises LostRun.
+    """
+    _fence(session, run_id, attempt, {"lease_until": now + LEASE_SECONDS, **batch.progress})
+    if batch.points:
+        events.write_points(session, run_id, batch.points, now)
+    for time, level, message in batch.logs:
+        events.append(session, run_id, "log", {"level": level, "message": message}, time)
+    run = get(session, run_id)
+    session.refresh(run)
+    if batch.progress:
+        events.append(session, run_id, "state", state_payload(run), now)
+    return run.cancel_requested
+
+
+def set_process(session: Session, run_id: str, attempt: int, pid: int, started: float, now: float) -> None:
+    """Notes the trainer's process (pid and start time, seconds since the epoch). Raises LostRun."""
+    lease = {"lease_until": now + LEASE_SECONDS}
+    _fence(session, run_id, attempt, {"pid": pid, "pid_started": started, **lease})
+
+
+def finish(session: Session, run_id: str, attempt: int, state: str, now: float, **values: Any) -> None:
+    """Ends the run as succeeded, failed or cancelled, with its metrics, results or error. Raises LostRun."""
+    ended = {"state": state, "finished_at": now, "lease_until": None, "eta_seconds": None, "phase": ""}
+    _fence(session, run_id, attempt, {**ended, **values})
+    run = get(session, run_id)
+    session.refresh(run)
+    events.append(session, run_id, "state", state_payload(run), now)
+
+
+def release(session: Session, run_id: str, attempt: int, reason: str, now: float) -> None:
+    """Puts the run back into the queue after an end that was not its own fault. Raises LostRun."""
+    _fence(session, run_id, attempt, {"state": "queued", "lease_until": None, "phase": ""})
+    run = get(session, run_id)
+    session.refresh(run)
+    events.append(session, run_id, "state", state_payload(run), now)
+    events.append(session, run_id, "log", {"level": "warning", "message": reason}, now)
+
+
+def fail_or_retry(
+    session: Session, run_id: str, attempt: int, error: dict[str, Any], final: bool, now: float
+) -> str:
+    """After a self-inflicted end: fails the run if `final` or after MAX_FAILURES, else queues it again.
+
+    Returns the new state. Raises LostRun.
+    """
+    _fence(session, run_id, attempt, {"failures": Run.failures + 1})
+    run = get(session, run_id)
+    session.refresh(run)
+    if final or run.failures >= MAX_FAILURES:
+        finish(session, run_id, attempt, "failed", now, error=error)
+        return "failed"
+    again = f"{error['message']} The run is tried again ({run.failures} of {MAX_FAILURES})."
+    release(session, run_id, attempt, again, now)
+    return "queued"
+
+
+def _fence(session: Session, run_id: str, attempt: int, values: dict[str, Any]) -> None:
+    mine = (col(Run.id) == run_id, col(Run.attempt) == attempt, col(Run.state) == "running")
+    if rowcount(session.execute(update(Run).where(*mine).values(**values))) != 1:
+        raise LostRun(f"run {run_id} no longer belongs to attempt {attempt}")

@@ -1,0 +1,191 @@
+"""The run store, the user's side: create, look, cancel, delete, and the reconciler.
+
+    create ─▶ queued ──claim──▶ running ──finish──▶ succeeded | failed | cancelled
+                │  ▲               │
+         cancel │  └───release─────┤   clean stop, or the lease ran out (reconcile)
+                ▼                  │
+            cancelled ◀──cancel────┘   the trainer sees the flag, keeps its best weights and ends
+
+Every move is an UPDATE … WHERE state = old, followed by a look at the row count. A final state is never left.
+The worker's moves (claim, record, finish, release) are in app.core.attempts. `paused` belongs to the public
+interface but no move leads there yet: it needs checkpoints in mid-run.
+"""
+
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, select, update
+from sqlmodel import Session, col
+
+from app.core import events
+from app.core.clock import rfc3339
+from app.core.errors import Conflict, NotFound
+from app.core.spec import RunSpec
+from app.core.tables import FINAL_STATES, Dataset, DatasetVersion, Run
+
+# After so many self-inflicted ends (exception, SIGSEGV, SIGABRT) a run fails instead of being tried again.
+MAX_FAILURES = 3
+
+
+def create(session: Session, run_id: str, spec: RunSpec, sha256: str, now: float) -> Run:
+    """Stores a queued run. `spec` is complete (app.launch filled in the defaults)."""
+    assert spec.dataset_version is not None and spec.name is not None
+    run = Run(
+        id=run_id,
+        name=spec.name,
+        dataset_id=spec.dataset,
+        dataset_version=spec.dataset_version,
+        dataset_sha256=sha256,
+        task=spec.task,
+        spec=spec.model_dump(mode="json"),
+        created_at=now,
+    )
+    session.add(run)
+    session.flush()
+    events.append(session, run_id, "state", state_payload(run), now)
+    return run
+
+
+def get(session: Session, run_id: str) -> Run:
+    """Raises NotFound."""
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NotFound(f"There is no run {run_id!r}. It may have been deleted.")
+    return run
+
+
+def listed(session: Session, limit: int = 500, offset: int = 0) -> list[Run]:
+    """Newest first."""
+    query = select(Run).order_by(col(Run.created_at).desc(), col(Run.id)).limit(limit)
+    return list(session.execute(query.offset(offset)).scalars())
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many runs are in each state that occurs."""
+    rows = session.execute(select(Run.state, func.count()).group_by(Run.state)).all()
+    return {state: count for state, count in rows}
+
+
+def queued_ids(session: Session) -> list[str]:
+    """Oldest first: the order in which they will start."""
+    query = select(Run.id).where(col(Run.state) == "queued").order_by(Run.created_at, Run.id)
+    return list(session.execute(query).scalars())
+
+
+def request_cancel(session: Session, run_id: str, now: float) -> Run:
+    """Cancels a queued run at once; asks the trainer of a running one to stop. A repeated cancel is no error.
+
+    Raises NotFound; Conflict if the run has succeeded or failed.
+    """
+    run = get(session, run_id)
+    if run.state in ("succeeded", "failed"):
+        raise Conflict(f"The run has {run.state} already, so there is nothing to cancel.")
+    if run.state == "queued":
+        _end(session, run_id, "queued", "cancelled", now)
+    elif run.state == "running" and not run.cancel_requested:
+        session.execute(update(Run).where(col(Run.id) == run_id).values(cancel_requested=True))
+        session.refresh(run)
+        events.append(session, run_id, "state", state_payload(run), now)
+    session.refresh(run)
+    return run
+
+
+def remove(session: Session, run_id: str) -> None:
+    """Deletes the record of a run that is over. Its files are the caller's to delete afterwards."""
+    run = get(session, run_id)
+    if run.state not in FINAL_STATES:
+        raise Conflict(f"The run is {run.state}: cancel it before you delete it.")
+    session.execute(delete(Run).where(col(Run.id) == run_id))
+
+
+def reconcile(session: Session, now: float) -> list[str]:
+    """Puts back what a dead worker left running; returns the ids of all queued runs, oldest first.
+
+    A lost lease is never the run's own fault: it doesn't count towards MAX_FAILURES.
+    """
+    lost = select(Run).where(col(Run.state) == "running", col(Run.lease_until) < now)
+    for run in session.execute(lost).scalars():
+        if run.cancel_requested:
+            _end(session, run.id, "running", "cancelled", now)
+            continue
+        session.execute(
+            update(Run)
+            .where(col(Run.id) == run.id, col(Run.state) == "running", col(Run.lease_until) < now)
+            .values(state="queued", lease_until=None, phase="")
+        )
+        session.refresh(run)
+        events.append(session, run.id, "state", state_payload(run), now)
+        log = {"level": "warning", "message": "The worker stopped answering; the run is queued again."}
+        events.append(session, run.id, "log", log, now)
+    return queued_ids(session)
+
+
+def state_payload(run: Run) -> dict[str, Any]:
+    """The fields of a run that change while it lives: the payload of state events and part of `view`."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "state": run.state,
+        "phase": run.phase,
+        "cancel_requested": run.cancel_requested,
+        "attempt": run.attempt,
+        "step": run.step,
+        "steps": run.steps,
+        "epoch": run.epoch,
+        "examples_per_second": run.examples_per_second,
+        "eta_seconds": run.eta_seconds,
+        "best_step": run.best_step,
+        "started_at": rfc3339(run.started_at),
+        "finished_at": rfc3339(run.finished_at),
+        "error": run.error,
+    }
+
+
+def view(run: Run, now: float) -> dict[str, Any]:
+    """A run as the JSON API shows it. `stalled`: its worker has not been heard of for a whole lease."""
+    stalled = run.state == "running" and run.lease_until is not None and run.lease_until < now
+    return {
+        **state_payload(run),
+        "stalled": stalled,
+        "task": run.task,
+        "dataset": run.dataset_id,
+        "dataset_version": run.dataset_version,
+        "dataset_sha256": run.dataset_sha256,
+        "created_at": rfc3339(run.created_at),
+        "spec": run.spec,
+        "metrics": run.metrics,
+        "baselines": run.baselines,
+        "results": run.results,
+        "seq": run.event_seq,
+    }
+
+
+def rowcount(result: Any) -> int:
+    """How many rows an UPDATE changed: the answer of every compare-and-set."""
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def version_of(session: Session, dataset_id: str, version: int | None) -> DatasetVersion:
+    """The named (or newest) version of a ready data set. Raises NotFound or Conflict."""
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise NotFound(f"There is no data set {dataset_id!r}. It may have been deleted.")
+    if dataset.state == "reading":
+        raise Conflict(f"The data set {dataset.name} is still being read; try again in a moment.")
+    if dataset.state == "failed":
+        raise Conflict(f"The data set {dataset.name} could not be read, so no run can use it.")
+    found = session.get(DatasetVersion, (dataset_id, version or dataset.version))
+    if found is None:
+        raise NotFound(f"The data set {dataset.name} has no version {version}.")
+    return found
+
+
+def _end(session: Session, run_id: str, old: str, new: str, now: float) -> None:
+    moved = session.execute(
+        update(Run)
+        .where(col(Run.id) == run_id, col(Run.state) == old)
+        .values(state=new, finished_at=now, lease_until=None, phase="", eta_seconds=None)
+    )
+    if rowcount(moved) == 1:
+        run = get(session, run_id)
+        session.refresh(run)
+        events.append(session, run_id, "state", state_payload(run), now)

@@ -1,0 +1,111 @@
+"""The tables. Times are Unix seconds (float, UTC); the web layer shows them as RFC 3339.
+
+Two rows are written by many processes at once, `run` and its children; app.core.runs and
+app.core.attempts are the only places that write them.
+"""
+
+from typing import Any, Literal
+
+from sqlalchemy import JSON, Column, Index
+from sqlmodel import Field, SQLModel
+
+DatasetState = Literal["reading", "ready", "failed"]
+RunState = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+FINAL_STATES = ("succeeded", "failed", "cancelled")
+
+
+def _json(nullable: bool = True) -> Any:
+    return Field(default=None, sa_column=Column(JSON(none_as_null=True), nullable=nullable))
+
+
+class Dataset(SQLModel, table=True):
+    """A file that somebody uploaded; its content lives in versions.
+
+    reading ──▶ ready        the file was read into rows of version `version`
+       └──────▶ failed       it could not be; `error` says why and the original is kept
+    ready or failed ──▶ reading    read again with other options (encoding, header, ragged rows)
+    """
+
+    id: str = Field(primary_key=True)
+    name: str
+    state: str = "reading"
+    version: int = 1
+    bytes: int = 0
+    bytes_read: int = 0
+    created_at: float
+    options: dict[str, Any] = _json()
+    error: dict[str, Any] | None = _json()
+
+
+class DatasetVersion(SQLModel, table=True):
+    """Rows that never change again. `sha256` is over the rows' content (row ids and cells)."""
+
+    __tablename__ = "dataset_version"
+
+    dataset_id: str = Field(primary_key=True, foreign_key="dataset.id", ondelete="CASCADE")
+    version: int = Field(primary_key=True)
+    rows: int
+    columns: list[str] = _json(nullable=False)
+    sha256: str
+    created_at: float
+
+
+class Run(SQLModel, table=True):
+    """One fine-tuning run; the states and moves are drawn in app.core.runs.
+
+    `attempt` with `lease_until` is the fence: a trainer writes only while both are its own.
+    `event_seq` is the last sequence number given to an event of this run; it never goes back.
+    `failures` counts self-inflicted ends since the last progress.
+    """
+
+    __table_args__ = (Index("ix_run_state", "state", "created_at"),)
+
+    id: str = Field(primary_key=True)
+    name: str
+    dataset_id: str = Field(foreign_key="dataset.id", index=True)
+    dataset_version: int
+    dataset_sha256: str
+    task: str
+    spec: dict[str, Any] = _json(nullable=False)
+    state: str = "queued"
+    attempt: int = 0
+    lease_until: float | None = None
+    cancel_requested: bool = False
+    failures: int = 0
+    pid: int | None = None
+    pid_started: float | None = None
+    phase: str = ""
+    step: int = 0
+    steps: int = 0
+    epoch: float = 0.0
+    examples_per_second: float | None = None
+    eta_seconds: float | None = None
+    best_step: int | None = None
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    event_seq: int = 0
+    metrics: dict[str, Any] | None = _json()
+    baselines: dict[str, Any] | None = _json()
+    results: dict[str, Any] | None = _json()
+    error: dict[str, Any] | None = _json()
+
+
+class Point(SQLModel, table=True):
+    """One value of one curve. `step` is the optimiser step, from 1; a NaN is stored as NULL."""
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE")
+    series: str = Field(primary_key=True)
+    step: int = Field(primary_key=True)
+    value: float | None
+    time: float
+
+
+class Event(SQLModel, table=True):
+    """What the live view follows: kinds point, state, log, rewind. (run_id, seq) is the SSE id."""
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE")
+    seq: int = Field(primary_key=True)
+    kind: str
+    payload: dict[str, Any] = _json(nullable=False)
+    time: float
