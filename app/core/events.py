@@ -96,13 +96,15 @@ def read_points(
     session: Session, run_id: str, names: list[str] | None = None
 ) -> dict[str, dict[str, list[Any]]]:
     """The curves of a run, ordered by step. `names` None: all there are; an unknown one gives empty lists."""
-    query = select(Point.series, Point.step, Point.value, Point.time).where(col(Point.run_id) == run_id)
+    query = select(col(Point.series), col(Point.step), col(Point.value), col(Point.time)).where(
+        col(Point.run_id) == run_id
+    )
     if names is not None:
         query = query.where(col(Point.series).in_(names))
     result: dict[str, dict[str, list[Any]]] = {
         name: {"step": [], "value": [], "time": []} for name in names or ()
     }
-    for series, step, value, time in session.execute(query.order_by(Point.series, Point.step)):
+    for series, step, value, time in session.execute(query.order_by(col(Point.series), col(Point.step))):
         one = result.setdefault(series, {"step": [], "value": [], "time": []})
         one["step"].append(step)
         one["value"].append(value)

@@ -61,13 +61,13 @@ def listed(session: Session, limit: int = 500, offset: int = 0) -> list[Run]:
 
 def counts(session: Session) -> dict[str, int]:
     """How many runs are in each state that occurs."""
-    rows = session.execute(select(Run.state, func.count()).group_by(Run.state)).all()
-    return {state: count for state, count in rows}
+    rows = session.execute(select(col(Run.state), func.count()).group_by(col(Run.state))).all()
+    return {str(state): int(count) for state, count in rows}
 
 
 def queued_ids(session: Session) -> list[str]:
     """Oldest first: the order in which they will start."""
-    query = select(Run.id).where(col(Run.state) == "queued").order_by(Run.created_at, Run.id)
+    query = select(col(Run.id)).where(col(Run.state) == "queued").order_by(col(Run.created_at), col(Run.id))
     return list(session.execute(query).scalars())
 
 
