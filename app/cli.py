@@ -1,0 +1,123 @@
+"""The command line: headstart serve | worker | web | train."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from app.core.errors import HeadstartError
+from app.core.settings import Settings
+
+cli = typer.Typer(
+    help="Headstart: fine-tune pre-trained transformers on labelled text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Home = Annotated[Path | None, typer.Option(help="The data folder (HEADSTART_HOME).")]
+Port = Annotated[int | None, typer.Option(help="Port of the web server (HEADSTART_PORT).")]
+
+
+def main() -> None:
+    """The console script. An expected error is one sentence on stderr and exit code 1."""
+    try:
+        cli()
+    except HeadstartError as error:
+        fail(error)
+
+
+@cli.command()
+def serve(home: Home = None, port: Port = None) -> None:
+    """Serve the web app with everything it needs; stops on Ctrl-C or SIGTERM."""
+    from app.serve import serve as run
+
+    run(read_settings(home=home, port=port), lambda line: print(line, flush=True))
+
+
+@cli.command()
+def worker(home: Home = None) -> None:
+    """Only the worker and the predictor, for a web server and a broker that run elsewhere."""
+    from app.serve import work
+
+    work(read_settings(home=home), lambda line: print(line, flush=True))
+
+
+@cli.command()
+def web(home: Home = None, port: Port = None) -> None:
+    """Only the web server, for a broker and a worker that run elsewhere."""
+    import uvicorn
+
+    from app.core.files import make_home
+    from app.main import create_app
+
+    settings = read_settings(home=home, port=port)
+    make_home(settings.home)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="info",
+        access_log=False,
+        server_header=False,
+        # An open event stream must not keep a stopping server alive.
+        timeout_graceful_shutdown=3,
+    )
+
+
+@cli.command()
+def train(
+    file: Annotated[Path, typer.Argument(help="A CSV file with a header.", exists=True, dir_okay=False)],
+    text: Annotated[str, typer.Option(help="The column with the texts.")],
+    label: Annotated[str, typer.Option(help="The column with the labels.")],
+    task: Annotated[str, typer.Option(help="What to learn.")] = "classification",
+    model: Annotated[str, typer.Option(help="starter, hub:ID or local:NAME.")] = "starter",
+    strategy: Annotated[str, typer.Option(help="What of the model learns.")] = "full",
+    epochs: Annotated[int | None, typer.Option(help="Default: by the number of rows.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Default: by the model's family.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: by the model's family.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens; default 128.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another run.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Where to leave the model folder.")] = None,
+    home: Home = None,
+) -> None:
+    """Fine-tune on FILE without a browser; the metrics come last, as JSON on standard output."""
+    from app.train import train_file
+
+    options = {
+        "task": task,
+        "columns": {"text": text, "label": label},
+        "model": model,
+        "strategy": {"kind": strategy},
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "max_length": max_length,
+        "seed": seed,
+    }
+    metrics = train_file(read_settings(home=home), file, options, out)
+    print(json.dumps(metrics, indent=2))
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the environment and the command line; a bad one is a sentence and exit code 1."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "".join(f"HEADSTART_{str(part).upper()}: " for part in fault["loc"])
+            print(f"{name}{fault['msg'].removeprefix('Value error, ')}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def fail(error: HeadstartError) -> NoReturn:
+    print(f"Error: {error.message}", file=sys.stderr)
+    for problem in error.problems[1:]:
+        print(f"  {problem['where']}: {problem['message']}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The download: a Hugging Face model folder with its card, and the zip of it.
+
+Built aside and renamed, so that a folder called model/ is always complete.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def export_model(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", card: str, folder: Path
+) -> None:
+    """Writes config, float32 safetensors, tokenizer and README.md into `folder`, replacing an older one."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    model.save_pretrained(part, safe_serialization=True)
+    tokenizer.save_pretrained(part)
+    (part / "README.md").write_text(card, encoding="utf-8")
+    for path in part.rglob("*"):
+        _sync(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
+    _sync(folder.parent)
+
+
+def zip_folder(folder: Path, target: Path) -> None:
+    """Zips the files of `folder` without compressing (weights don't shrink), the same bytes for the same files."""
+    part = target.with_name(target.name + ".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+                info.external_attr = 0o644 << 16
+                info.file_size = path.stat().st_size  # lets zipfile choose ZIP64 for a member over 4 GB
+                with path.open("rb") as source, archive.open(info, "w") as sink:
+                    shutil.copyfileobj(source, sink, 2**20)
+    _sync(part)
+    os.replace(part, target)
+
+
+def model_card(
+    spec: RunSpec,
+    dataset: dict[str, Any],
+    rows: dict[str, int],
+    labels: list[str],
+    metrics: dict[str, float] | None,
+    baselines: dict[str, dict[str, float]] | None,
+) -> str:
+    """README.md of the download: what it is, from which data, how good, how to load it.
+
+    `dataset`: name, version and sha256. `metrics`: on the held-out part, None if it was not measured.
+    """
+    front = ["---", "library_name: transformers", "pipeline_tag: text-classification"]
+    front += ["tags: [headstart, text-classification]"]
+    if spec.model.startswith("hub:"):
+        front.append(f"base_model: {_yaml(spec.model.removeprefix('hub:'))}")
+    front.append("---")
+    lines = [*front, "", f"# {_plain(spec.name or 'Headstart run')}", ""]
+    lines += [
+        f"A `{spec.model}` model fine-tuned with Headstart to tell {len(labels)} labels apart: "
+        + ", ".join(f"`{_plain(label)}`" for label in labels[:30])
+        + (" and others." if len(labels) > 30 else "."),
+        "",
+        "## How to load it",
+        "",
+        "```python",
+        "from transformers import pipeline",
+        "",
+        f'classify = pipeline("text-classification", "FOLDER", truncation=True, max_length={spec.max_length})',
+        'classify("A text to classify.")            # top_k=None gives all labels',
+        "```",
+        "",
+        "FOLDER is the folder that holds this file. The weights are float32 safetensors.",
+        "",
+        "## How good it is",
+        "",
+    ]
+    lines += _metrics_table(metrics, baselines, rows.get("test", 0))
+    lines += [
+        "",
+        "## Data",
+        "",
+        f"`{_plain(dataset['name'])}`, version {dataset['version']}, content SHA-256 `{dataset['sha256']}`.",
+        f"Rows: {rows['train']} for training, {rows['validation']} for validation, {rows['test']} held out "
+        f"for the figures above. Text column `{_plain(spec.columns['text'])}`, "
+        f"label column `{_plain(spec.columns['label'])}`.",
+        "",
+        "## Training",
+        "",
+        "```json",
+        json.dumps(spec.model_dump(mode="json"), ensure_ascii=False, indent=2),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics_table(
+    metrics: dict[str, float] | None, baselines: dict[str, dict[str, float]] | None, rows: int
+) -> list[str]:
+    if metrics is None:
+        return ["The run was cancelled before it was measured on held-out rows."]
+    columns = {"this model": metrics, **(baselines or {})}
+    lines = [
+        f"Measured on {rows} held-out rows that no training and no choice has seen:",
+        "",
+        "| | " + " | ".join(columns) + " |",
+        "|---|" + "---:|" * len(columns),
+    ]
+    for name in metrics:
+        cells = [f"{values[name]:.4f}" if name in values else "" for values in columns.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _plain(text: str) -> str:
+    """A name on one line, without what Markdown or the fence would read as markup."""
+    return " ".join(text.split()).replace("`", "'").replace("|", "/").replace("<", "‹")[:200]
+
+
+def _yaml(text: str) -> str:
+    return json.dumps(text)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,325 @@
+"""Fine-tuning from spec to checkpoint, step by step: what a trainer does with one attempt.
+
+read the rows ▸ get the model ▸ encode ▸ train, keeping the best weights ▸ measure on the held-out part, beside
+the baselines ▸ export. Reports through the recorder; raises Cancelled as soon as the user's cancel is seen.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from app.core import runs
+from app.core.db import Database
+from app.core.events import PointValue
+from app.core.files import Files
+from app.core.settings import Settings
+from app.core.spec import RunSpec
+from app.datasets.store import DatasetStore
+from app.models.catalog import ModelCatalog
+from app.models.hub import fetch
+from app.tasks import task as task_named
+from app.tasks.examples import Examples, load_examples
+from worker import baselines, evaluate, loop, plan
+from worker.backbone import load_classifier, pick_device
+from worker.encode import Encoded, encode
+from worker.export import export_model, model_card, zip_folder
+from worker.loop import Evaluated, Recipe, Started, Step, Stopped, train
+from worker.recorder import Recorder
+from worker.transfer import plan_for
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EVAL_BATCH = 64
+
+
+class Cancelled(Exception):
+    """The user cancelled the run."""
+
+
+@dataclass
+class Part:
+    """One part of the data, ready for the model. `truth`: int64 (rows,) class numbers."""
+
+    examples: Examples
+    encoded: Encoded
+    truth: "np.ndarray[Any, np.dtype[np.int64]]"
+
+
+class Finetune:
+    """One attempt of one classification run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        files: Files,
+        database: Database,
+        recorder: Recorder,
+        run_id: str,
+        attempt: int,
+        spec: RunSpec,
+    ) -> None:
+        self.settings, self.files, self.database = settings, files, database
+        self.recorder, self.run_id, self.attempt, self.spec = recorder, run_id, attempt, spec
+        self.task = task_named(spec.task)
+        self.store = DatasetStore(database, files)
+        self.device = pick_device()
+        self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
+        self.best: Evaluated | None = None
+        self.model: PreTrainedModel
+        self.tokenizer: PreTrainedTokenizerBase
+        self.labels: list[str]
+        self.rows: dict[str, int]
+
+    def run(self) -> dict[str, Any]:
+        """Does it all; returns the columns for the run's end: metrics, baselines, results."""
+        spec, recorder = self.spec, self.recorder
+        assert spec.max_length is not None and spec.batch_size is not None
+        frozen, differences = plan.frozen_plan(
+            self.files.run(self.run_id) / "plan.json", self.device, spec.batch_size
+        )
+        plan.apply(frozen)
+        if differences:
+            recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
+        recorder.progress(phase="reading")
+        examples = load_examples(self.store, self.files, spec)
+        self.labels = self.task.labels(examples)
+        self.rows = {part: len(examples.part(part).texts) for part in ("train", "validation", "test")}
+        recorder.log("info", "Rows: {train} train, {validation} validation, {test} test.".format(**self.rows))
+        for reason, count in examples.dropped.items():
+            recorder.log("warning", f"{count} rows are left out: {reason}.")
+        folder = fetch(
+            ModelCatalog(self.settings).find(spec.model), lambda message: recorder.log("info", message)
+        )
+        self._check_cancel()
+        self.model, self.tokenizer = load_classifier(folder, self.labels, spec.seed)
+        self.model.to(self.device)
+        recorder.progress(phase="encoding")
+        parts = {name: self._encode(examples.part(name)) for name in ("train", "validation")}
+        recorder.progress(phase="training")
+        self._train(parts["train"], parts["validation"])
+        recorder.progress(phase="testing", eta_seconds=None)
+        test = self._encode(examples.part("test"))
+        outcome = self._measure(parts["train"], parts["validation"], test)
+        truncated = sum(part.encoded.truncated for part in (*parts.values(), test))
+        outcome["results"]["truncated"] = truncated
+        recorder.progress(phase="exporting")
+        self._export(outcome["metrics"], outcome["baselines"])
+        return outcome
+
+    def keep_best(self) -> bool:
+        """After a cancel: exports the best weights so far; False if nothing was evaluated yet."""
+        if self.best is None:
+            return False
+        self._load_best()
+        self._export(None, None)
+        return True
+
+    def _encode(self, examples: Examples) -> Part:
+        assert self.spec.max_length is not None
+        encoded = encode(
+            self.tokenizer, examples.texts, self.spec.max_length, lambda done: self._check_cancel()
+        )
+        if encoded.truncated:
+            self.recorder.log(
+                "warning",
+                f"{encoded.truncated} of {len(examples.texts)} texts are longer than "
+                f"{self.spec.max_length} tokens and lose their end.",
+            )
+        number = {label: index for index, label in enumerate(self.labels)}
+        truth = np.array([number[label] for label in examples.labels], dtype=np.int64)
+        return Part(examples, encoded, truth)
+
+    def _train(self, train_part: Part, validation: Part) -> None:
+        recipe = self._recipe(train_part)
+
+        def judge(model: torch.nn.Module) -> dict[str, float]:
+            logits = evaluate.logits(model, validation.encoded, EVAL_BATCH, self.device)
+            return evaluate.scores(logits, validation.truth)
+
+        progress = Progress(self.recorder)
+        events = train(
+            self.model,
+            train_part.encoded,
+            train_part.truth,
+            recipe,
+            plan_for(self.spec.strategy, self.model, recipe),
+            judge,
+            self.task.primary,
+            self.device,
+        )
+        for event in events:
+            match event:
+                case Started():
+                    progress.started(event)
+                case Step():
+                    progress.step(event)
+                case Evaluated():
+                    if event.best:
+                        self._save_best(event)
+                    progress.evaluated(event)
+                case Stopped():
+                    progress.stopped(event)
+            if self.recorder.cancelled.is_set():
+                events.close()
+                raise Cancelled
+            if self.recorder.lost.is_set():
+                events.close()
+                self.recorder.flush()  # raises LostRun
+        self._load_best()
+
+    def _recipe(self, train_part: Part) -> Recipe:
+        spec = self.spec
+        assert spec.epochs and spec.batch_size and spec.learning_rate
+        assert spec.warmup_ratio is not None and spec.weight_decay is not None
+        weights = None
+        if spec.class_weights == "balanced":
+            counts = np.bincount(train_part.truth, minlength=len(self.labels))
+            weights = tuple(float(len(train_part.truth) / (len(counts) * max(1, count))) for count in counts)
+        return Recipe(
+            epochs=spec.epochs,
+            batch_size=spec.batch_size,
+            accumulation=spec.accumulation,
+            learning_rate=spec.learning_rate,
+            warmup_ratio=spec.warmup_ratio,
+            weight_decay=spec.weight_decay,
+            max_grad_norm=spec.max_grad_norm,
+            eval_steps=spec.eval_steps,
+            patience=spec.early_stopping.patience if spec.early_stopping else None,
+            label_smoothing=spec.label_smoothing,
+            class_weights=weights,
+            seed=spec.seed,
+        )
+
+    def _save_best(self, event: Evaluated) -> None:
+        part = self.best_weights.with_suffix(".part")
+        state = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(_without_aliases(state), part)
+        os.replace(part, self.best_weights)
+        self.best = event
+
+    def _load_best(self) -> None:
+        if self.best is not None:
+            self.model.load_state_dict(load_file(self.best_weights), strict=False)
+            self.model.tie_weights()
+
+    def _measure(self, train_part: Part, validation: Part, test: Part) -> dict[str, Any]:
+        """Metrics on the held-out part, for the model and for the two baselines that saw the same training rows."""
+        logits = evaluate.logits(self.model, test.encoded, EVAL_BATCH, self.device)
+        probabilities = evaluate.softmax(logits)
+        metrics = self.task.metrics(test.truth, probabilities, self.labels)
+        results = self.task.results(
+            test.truth, probabilities, self.labels, test.examples.texts, test.examples.row_ids
+        )
+        self._check_cancel()
+        self.recorder.log("info", "Fitting the baselines: majority class, TF-IDF + logistic regression.")
+        count = len(self.labels)
+        guesses = {
+            "majority": baselines.majority(train_part.truth, len(test.truth), count),
+            "tfidf": baselines.tfidf(
+                train_part.examples.texts,
+                train_part.truth,
+                test.examples.texts,
+                count,
+                validation=(validation.examples.texts, validation.truth),
+            ),
+        }
+        scores = {name: self.task.metrics(test.truth, guess, self.labels) for name, guess in guesses.items()}
+        self._check_cancel()
+        return {"metrics": metrics, "baselines": scores, "results": results}
+
+    def _export(self, metrics: dict[str, float] | None, scores: dict[str, dict[str, float]] | None) -> None:
+        self.recorder.flush()  # the fence: raises LostRun before anything that others see is replaced
+        with self.database.read() as session:
+            run = runs.get(session, self.run_id)
+        dataset = {
+            "name": self.store.view(run.dataset_id)["name"],
+            "version": run.dataset_version,
+            "sha256": run.dataset_sha256,
+        }
+        card = model_card(self.spec, dataset, self.rows, self.labels, metrics, scores)
+        folder = self.files.model(self.run_id)
+        export_model(self.model, self.tokenizer, card, folder)
+        zip_folder(folder, self.files.checkpoint_zip(self.run_id))
+        self.best_weights.unlink(missing_ok=True)
+
+    def _check_cancel(self) -> None:
+        if self.recorder.cancelled.is_set():
+            raise Cancelled
+
+
+class Progress:
+    """Turns the loop's events into points, progress and log lines."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._steps = 0
+        self._seconds_a_step = 0.0
+        self._speed = 0.0
+
+    def started(self, event: Started) -> None:
+        self._steps = event.steps
+        self._recorder.progress(steps=event.steps)
+        self._recorder.log(
+            "info",
+            f"{event.trainable / 1e6:.1f} of {event.parameters / 1e6:.1f} M parameters learn, "
+            f"{event.steps} steps ({event.warmup} of warm-up), {event.dtype} on {event.device}.",
+        )
+
+    def step(self, event: Step) -> None:
+        speed = event.examples / max(event.seconds, 1e-9)
+        mix = 0.1 if self._seconds_a_step else 1.0
+        self._seconds_a_step += mix * (event.seconds - self._seconds_a_step)
+        self._speed += mix * (speed - self._speed)
+        values = {
+            "train/loss": event.loss,
+            "train/learning_rate": event.learning_rate,
+            "train/grad_norm": event.grad_norm,
+            "train/examples_per_second": speed,
+        }
+        self._recorder.points(
+            *(PointValue(series, event.step, value, event.time) for series, value in values.items())
+        )
+        self._recorder.progress(
+            step=event.step,
+            epoch=event.epoch,
+            examples_per_second=self._speed,
+            eta_seconds=(self._steps - event.step) * self._seconds_a_step,
+        )
+        if event.step == 1:
+            self._recorder.flush_soon()
+
+    def evaluated(self, event: Evaluated) -> None:
+        self._recorder.points(
+            *(
+                PointValue(f"validation/{name}", event.step, value, event.time)
+                for name, value in event.scores.items()
+            )
+        )
+        if event.best:
+            self._recorder.progress(best_step=event.step)
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in event.scores.items())
+        best = " (best so far)" if event.best else ""
+        self._recorder.log("info", f"Step {event.step}, epoch {event.epoch:.2f}: validation {scores}{best}")
+
+    def stopped(self, event: Stopped) -> None:
+        if event.reason == "early_stopping":
+            self._recorder.log("info", f"Stopped early at step {event.step}: no improvement any more.")
+
+
+def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tied weights once: safetensors refuses two names for one memory; loading ties them again."""
+    seen: set[int] = set()
+    kept = {}
+    for name, tensor in state.items():
+        if tensor.data_ptr() in seen and tensor.numel():
+            continue
+        seen.add(tensor.data_ptr())
+        kept[name] = tensor
+    return kept

@@ -1,0 +1,42 @@
+"""The Celery tasks: thin. What they do is in supervisor.py and predictor.py."""
+
+from typing import Any, Protocol
+
+from celery import Celery
+
+from app.core.settings import Settings
+from app.queue import PREDICT_TASK, RUN_TASK
+
+
+class Hooks(Protocol):
+    """What a worker process does beside its tasks."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def register_runs(celery: Celery, settings: Settings) -> Hooks:
+    """The task that trains a run, and the supervisor behind it."""
+    from worker.supervisor import Supervisor
+
+    supervisor = Supervisor(settings)
+
+    @celery.task(name=RUN_TASK)  # type: ignore[untyped-decorator]
+    def run(run_id: str) -> None:
+        supervisor.supervise(run_id)
+
+    return supervisor
+
+
+def register_predict(celery: Celery, settings: Settings) -> Hooks:
+    """The task that answers a question, and the loaded models behind it."""
+    from worker.predictor import Answering
+
+    answering = Answering(settings)
+
+    @celery.task(name=PREDICT_TASK)  # type: ignore[untyped-decorator]
+    def predict(**message: Any) -> None:
+        answering.answer(**message)
+
+    return answering

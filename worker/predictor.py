@@ -1,0 +1,125 @@
+"""Answers "try it" questions: loads finished models, keeps the last few, and classifies.
+
+Runs in a Celery process of its own. The answer goes to the list `reply_to`, which expires soon.
+"""
+
+import json
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from app.broker import redis_client
+from app.core import runs
+from app.core.db import Database
+from app.core.errors import Conflict, HeadstartError
+from app.core.files import Files
+from app.core.settings import Settings
+from app.core.spec import RunSpec
+from app.predict import ANSWER_SECONDS
+
+log = logging.getLogger(__name__)
+
+BATCH = 32
+# Loaded models may take this share of the machine's memory together; the one in use always may.
+MEMORY_SHARE = 0.15
+
+
+@dataclass
+class Loaded:
+    model: Any
+    tokenizer: Any
+    max_length: int
+    bytes: int
+
+
+class Answering:
+    """Holds the loaded models of one predictor process (one thread)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings.database)
+        self._files = Files(settings.files_root)
+        self._models: OrderedDict[str, Loaded] = OrderedDict()
+        self._limit = int(psutil.virtual_memory().total * MEMORY_SHARE)
+
+    def start(self) -> None:
+        """Imports torch and transformers before the first question comes."""
+        import transformers.models.auto.modeling_auto
+        import transformers.models.bert.modeling_bert  # noqa: F401
+
+    def stop(self) -> None:
+        self._models.clear()
+
+    def answer(self, run_id: str, inputs: list[Any], reply_to: str, deadline: float) -> None:
+        """Sends {"outputs": [...]} or {"error": {...}} to `reply_to`; nothing if nobody waits any more."""
+        if time.time() > deadline:
+            return
+        reply: dict[str, Any]
+        try:
+            reply = {"outputs": self.classify(run_id, inputs)}
+        except HeadstartError as error:
+            reply = {"error": error.as_dict()}
+        except Exception as error:
+            log.exception("predicting with run %s failed", run_id)
+            message = f"The model could not answer ({type(error).__name__}); the predictor's log says more."
+            reply = {"error": {"kind": "bug", "message": message, "problems": []}}
+        with redis_client(self._settings) as client:
+            pipeline = client.pipeline()
+            pipeline.rpush(reply_to, json.dumps(reply))
+            pipeline.expire(reply_to, ANSWER_SECONDS)
+            pipeline.execute()
+
+    def classify(self, run_id: str, texts: list[str]) -> list[dict[str, Any]]:
+        """{"label", "score", "probabilities": {label: p}} for each text, in order."""
+        import torch
+
+        loaded = self._load(run_id)
+        names = [loaded.model.config.id2label[index] for index in range(loaded.model.config.num_labels)]
+        outputs: list[dict[str, Any]] = [{} for _ in texts]
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = loaded.tokenizer(
+                [texts[row] for row in rows],
+                truncation=True,
+                max_length=loaded.max_length,
+                padding=True,
+                return_tensors="pt",
+            )
+            with torch.inference_mode():
+                logits = loaded.model(**batch).logits
+            for row, probabilities in zip(rows, logits.float().softmax(-1).tolist(), strict=True):
+                best = max(range(len(names)), key=probabilities.__getitem__)
+                outputs[row] = {
+                    "label": names[best],
+                    "score": probabilities[best],
+                    "probabilities": dict(zip(names, probabilities, strict=True)),
+                }
+        return outputs
+
+    def _load(self, run_id: str) -> Loaded:
+        folder = self._files.model(run_id)
+        if not folder.is_dir():
+            self._models.pop(run_id, None)
+            raise Conflict("This run has no finished model to try.")
+        if run_id in self._models:
+            self._models.move_to_end(run_id)
+            return self._models[run_id]
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        with self._database.read() as session:
+            spec = RunSpec.model_validate(runs.get(session, run_id).spec)
+        assert spec.max_length is not None
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True
+        ).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+        while self._models and sum(one.bytes for one in self._models.values()) + size > self._limit:
+            self._models.popitem(last=False)
+        self._models[run_id] = Loaded(model, tokenizer, spec.max_length, size)
+        return self._models[run_id]

@@ -1,0 +1,122 @@
+"""Between the loop and the database: a buffer that a thread of its own writes a few times a second.
+
+The loop never waits for the database: one commit per point reaches only 441 points/s, and a locked database
+would stall training. What could not be written stays in the buffer and is tried again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import OperationalError
+
+from app.core import attempts
+from app.core.attempts import Batch, LostRun
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.events import PointValue
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.3
+# Without news the lease is still renewed this often.
+IDLE_SECONDS = 3.0
+
+
+class Recorder:
+    """Records for one attempt. Use as a context manager; leaving it writes what is left."""
+
+    def __init__(
+        self,
+        database: Database,
+        run_id: str,
+        attempt: int,
+        clock: Clock = time.time,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._run_id = run_id
+        self._attempt = attempt
+        self._clock = clock
+        self._on_lost = on_lost
+        self._pending = Batch()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = False
+        self._written_at = 0.0
+        self._thread = threading.Thread(target=self._write_forever, name="recorder", daemon=True)
+        self.cancelled = threading.Event()
+        self.lost = threading.Event()
+
+    def __enter__(self) -> "Recorder":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout=30)
+
+    def points(self, *points: PointValue) -> None:
+        with self._lock:
+            self._pending.points.extend(points)
+
+    def log(self, level: str, message: str) -> None:
+        """A line for the page's log and for the attempt's own log file. level: info, warning or error."""
+        log.log(getattr(logging, level.upper()), "%s", message)
+        with self._lock:
+            self._pending.logs.append((self._clock(), level, message))
+
+    def progress(self, **columns: object) -> None:
+        """New values of the run's columns: phase, step, steps, epoch, eta_seconds, …"""
+        with self._lock:
+            self._pending.progress.update(columns)
+
+    def flush_soon(self) -> None:
+        """Writes now instead of at the next tick: for the first point, and for what people wait for."""
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Writes what is pending, in this thread. Raises LostRun, OperationalError."""
+        with self._lock:
+            batch, self._pending = self._pending, Batch()
+        try:
+            with self._database.write() as session:
+                cancel = attempts.record(session, self._run_id, self._attempt, batch, self._clock())
+        except LostRun:
+            self.lost.set()
+            self._on_lost()
+            raise
+        except Exception:
+            with self._lock:  # keep the order: what failed comes before what is new
+                batch.points.extend(self._pending.points)
+                batch.logs.extend(self._pending.logs)
+                batch.progress.update(self._pending.progress)
+                self._pending = batch
+            raise
+        self._written_at = time.monotonic()
+        if cancel:
+            self.cancelled.set()
+
+    def _write_forever(self) -> None:
+        while not self._closing:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
+            if self._pending or time.monotonic() - self._written_at > IDLE_SECONDS:
+                self._try_flush()
+            if self.lost.is_set():
+                return
+        for _ in range(5):
+            if not self._pending or self._try_flush():
+                return
+
+    def _try_flush(self) -> bool:
+        try:
+            self.flush()
+        except LostRun:
+            return True
+        except OperationalError as error:
+            log.warning("the database does not take points now (%s); they are kept", error)
+            return False
+        return True

@@ -1,0 +1,176 @@
+"""The trainer process: one attempt of one run. It joins the store and the loop; nothing else does.
+
+    waiting (warm) ──order on stdin──▶ reading ▶ encoding ▶ training ▶ testing ▶ exporting ▶ its end is written
+
+Expected errors (HeadstartError) end the run at once with their sentence; unexpected ones count as a failure of the
+attempt, and the run is tried again until app.core.runs.MAX_FAILURES.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from sqlmodel import Session
+
+from app.core import attempts, runs
+from app.core.attempts import LostRun
+from app.core.db import Database
+from app.core.errors import HeadstartError
+from app.core.files import Files
+from app.core.settings import Settings
+from app.core.spec import RunSpec
+from worker.finetune import Cancelled, Finetune
+from worker.loop import NonFiniteLoss
+from worker.recorder import Recorder
+
+log = logging.getLogger("worker.trainer")
+
+LOCK_SECONDS = 30.0
+EXIT_ORPHANED = 70
+
+
+def main() -> None:
+    """Waits for one order ({"run_id", "attempt", "log"}) on standard input, trains, exits."""
+    import_ahead()
+    line = sys.stdin.readline()
+    if not line:
+        return  # the supervisor has gone, or does not need us any more
+    order = json.loads(line)
+    _log_to(Path(order["log"]))
+    threading.Thread(target=_die_with_supervisor, name="lifeline", daemon=True).start()
+    settings = Settings()
+    train_run(settings, order["run_id"], order["attempt"])
+
+
+def train_run(settings: Settings, run_id: str, attempt: int) -> None:
+    """Trains one claimed attempt and writes how it ended, unless the run was lost."""
+    database, files = Database(settings.database), Files(settings.files_root)
+    with database.read() as session:
+        run = runs.get(session, run_id)
+        spec = RunSpec.model_validate(run.spec)
+    with _run_lock(files.run(run_id) / "lock"):
+        recorder = Recorder(database, run_id, attempt)
+        finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec)
+        end = _End(database, run_id, attempt)
+        with recorder:
+            try:
+                outcome = finetune.run()
+                recorder.flush()
+                end.succeeded(**outcome)
+            except LostRun:
+                log.warning("the run belongs to another attempt; nothing more is written")
+            except Cancelled:
+                kept = finetune.keep_best()
+                recorder.log("info", "Cancelled." + (" The best weights so far are kept." if kept else ""))
+                recorder.flush()
+                end.cancelled()
+            except NonFiniteLoss as error:
+                end.failed({"kind": "training", "message": str(error)}, recorder)
+            except HeadstartError as error:
+                end.failed(error.as_dict(), recorder)
+            except torch.OutOfMemoryError:
+                message = "The GPU ran out of memory. Use a smaller batch size or a shorter maximum length."
+                end.failed({"kind": "memory", "message": message}, recorder)
+            except Exception as error:
+                traceback.print_exc()
+                end.crashed(error, recorder)
+
+
+class _End:
+    """How an attempt ends, each in one fenced transaction. A lost run is left alone."""
+
+    def __init__(self, database: Database, run_id: str, attempt: int) -> None:
+        self._database, self._run_id, self._attempt = database, run_id, attempt
+
+    def succeeded(self, **values: Any) -> None:
+        with self._fenced() as session:
+            attempts.finish(session, self._run_id, self._attempt, "succeeded", time.time(), **values)
+
+    def cancelled(self) -> None:
+        with self._fenced() as session:
+            attempts.finish(session, self._run_id, self._attempt, "cancelled", time.time())
+
+    def failed(self, error: dict[str, Any], recorder: Recorder) -> None:
+        recorder.log("error", error["message"])
+        recorder.flush()
+        with self._fenced() as session:
+            attempts.fail_or_retry(session, self._run_id, self._attempt, error, True, time.time())
+
+    def crashed(self, error: Exception, recorder: Recorder) -> None:
+        sentence = f"The trainer met an unexpected {type(error).__name__}: {str(error)[:300]}"
+        recorder.log("error", sentence)
+        recorder.flush()
+        fault = {"kind": "bug", "message": sentence, "traceback": traceback.format_exc()[-8000:]}
+        with self._fenced() as session:
+            attempts.fail_or_retry(session, self._run_id, self._attempt, fault, False, time.time())
+
+    @contextmanager
+    def _fenced(self) -> Iterator[Session]:
+        try:
+            with self._database.write() as session:
+                yield session
+        except LostRun:
+            log.warning("the run belongs to another attempt; its end is not written")
+
+
+def import_ahead() -> None:
+    """Imports what every run needs, so that a warm trainer reaches its first step within a second or two."""
+    import pyarrow.parquet  # noqa: F401
+    import sklearn.feature_extraction.text
+    import sklearn.linear_model
+    import sklearn.metrics  # noqa: F401
+    import transformers.models.auto.modeling_auto
+    import transformers.models.bert.modeling_bert  # noqa: F401
+
+    # The first forward and backward of a process set up thread pools and kernels.
+    layer = torch.nn.Linear(64, 64)
+    layer(torch.zeros(8, 64)).sum().backward()
+
+
+@contextmanager
+def _run_lock(path: Path) -> Iterator[None]:
+    """Holds the run's lock file: two trainers never write into one run, whatever the database says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + LOCK_SECONDS
+    with path.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise SystemExit("an earlier trainer of this run still holds its lock") from None
+                time.sleep(0.1)
+        yield
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
+    )
+
+
+def _die_with_supervisor() -> None:
+    """Standard input closes when the supervisor dies: without it nobody would end a trainer that hangs."""
+    while os.read(0, 4096):
+        pass
+    os._exit(EXIT_ORPHANED)
+
+
+if __name__ == "__main__":
+    main()
