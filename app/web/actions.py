@@ -1,0 +1,168 @@
+"""What a user can do with a run or a data set: the functions that pages and the JSON API share."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from app.core import runs
+from app.core.clock import rfc3339
+from app.core.errors import Conflict, HeadstartError, Invalid, NotFound, Problem, TooLarge
+from app.core.tables import FINAL_STATES, Dataset, Event, Run
+from app.web.services import Services
+
+MAX_INPUTS = 1000
+SAMPLE = Path(__file__).parents[1] / "datasets" / "sample.csv"
+
+
+def run_view(services: Services, run_id: str) -> dict[str, Any]:
+    """A run as the API shows it, with `dataset_name` and `checkpoint` (its address, None while there is none)."""
+    with services.database.read() as session:
+        run = runs.get(session, run_id)
+        dataset = session.get(Dataset, run.dataset_id)
+        return _complete(services, run, dataset.name if dataset else run.dataset_id)
+
+
+def run_views(services: Services) -> list[dict[str, Any]]:
+    """All runs, newest first, without their results (which can be long)."""
+    with services.database.read() as session:
+        names = dict(session.execute(select(col(Dataset.id), col(Dataset.name))).tuples())
+        views = [
+            _complete(services, run, names.get(run.dataset_id, run.dataset_id))
+            for run in runs.listed(session)
+        ]
+    for view in views:
+        del view["results"]
+    return views
+
+
+def cancel(services: Services, run_id: str) -> dict[str, Any]:
+    """Asks the run to stop, or cancels it if it has not begun. Raises NotFound, Conflict."""
+    with services.database.write() as session:
+        runs.request_cancel(session, run_id, services.clock())
+    return run_view(services, run_id)
+
+
+def delete_run(services: Services, run_id: str) -> int:
+    """Removes a run that is over with its curves and files; returns the bytes freed. Raises NotFound, Conflict."""
+    folder = services.files.run(run_id)
+    with services.database.write() as session:
+        runs.remove(session, run_id)
+    # Only after the commit: a record without files would promise a download that is gone.
+    freed = folder_bytes(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def check(services: Services, value: Any) -> dict[str, Any]:
+    """What a spec would do, without starting it. Raises Invalid with every problem."""
+    prepared = services.launcher.prepare(value)
+    return {
+        "spec": prepared.spec.model_dump(mode="json"),
+        "rows": prepared.rows,
+        "steps": prepared.steps,
+        "classes": prepared.classes,
+        "dropped": prepared.dropped,
+        "why": prepared.why,
+    }
+
+
+def predict(services: Services, run_id: str, value: Any) -> list[dict[str, Any]]:
+    """Predicts `value` = {"inputs": [texts]}. Raises Invalid, TooLarge, Conflict for an unfinished run."""
+    inputs = checked_inputs(value)
+    with services.database.read() as session:
+        run = runs.get(session, run_id)
+    if run.state not in FINAL_STATES:
+        raise Conflict(f"The run is {run.state}: it can be tried once it has finished.")
+    if not services.files.model(run_id).is_dir():
+        raise Conflict(f"The run has {run.state} without a model, so there is nothing to try.")
+    return services.predictor.predict(run_id, inputs) if inputs else []
+
+
+def checked_inputs(value: Any) -> list[Any]:
+    """The inputs of a predict body. Raises Invalid with every problem; TooLarge for more than 1,000."""
+    if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
+        raise Invalid('Send {"inputs": ["a text", …]}: a list of texts under the name inputs.')
+    if unknown := sorted(set(value) - {"inputs"}):
+        raise Invalid(f"There is no field {unknown[0]!r}; remove it or check its spelling.")
+    inputs = value["inputs"]
+    if len(inputs) > MAX_INPUTS:
+        raise TooLarge(f"{len(inputs):,} inputs at once; {MAX_INPUTS:,} are possible. Send them in parts.")
+    problems: list[Problem] = [
+        {"where": f"inputs.{index}", "message": f"must be a text, not {type(item).__name__}"}
+        for index, item in enumerate(inputs)
+        if not isinstance(item, str)
+    ]
+    if problems:
+        raise Invalid.from_problems("The inputs can't be used", problems)
+    return inputs
+
+
+def checkpoint_path(services: Services, run_id: str) -> Path:
+    """The file to download. Raises NotFound; Conflict while (or because) there is none."""
+    with services.database.read() as session:
+        run = runs.get(session, run_id)
+    path = services.files.checkpoint_zip(run_id)
+    if run.state not in FINAL_STATES:
+        raise Conflict(f"The run is {run.state}: its checkpoint can be downloaded once it has finished.")
+    if not path.is_file():
+        raise Conflict(f"The run has {run.state} before there was a checkpoint to download.")
+    return path
+
+
+def log_records(session: Session, run_id: str, newest: int | None = None) -> list[dict[str, Any]]:
+    """The lines of a run's log, oldest first: [{"seq", "time", "level", "message"}]."""
+    query = select(Event).where(col(Event.run_id) == run_id, col(Event.kind) == "log")
+    query = query.order_by(col(Event.seq).desc())
+    if newest is not None:
+        query = query.limit(newest)
+    found = list(session.execute(query).scalars())[::-1]
+    return [{"seq": event.seq, "time": rfc3339(event.time), **event.payload} for event in found]
+
+
+def log_text(services: Services, run_id: str) -> Iterator[str]:
+    """The whole log as text: what the run reported, then what each attempt's process printed."""
+    with services.database.read() as session:
+        runs.get(session, run_id)
+        records = log_records(session, run_id)
+    folder = services.files.run(run_id)
+
+    def lines() -> Iterator[str]:
+        for record in records:
+            yield f"{record['time']} {record.get('level', 'info')}: {record.get('message', '')}\n"
+        for path in sorted(folder.glob("attempt-*/log.txt"), key=lambda path: (len(path.parent.name), path)):
+            if path.stat().st_size:
+                yield f"\n--- {path.parent.name}: what its process printed ---\n"
+                with path.open(encoding="utf-8", errors="replace") as file:
+                    yield from file
+
+    return lines()
+
+
+def sample_bytes() -> bytes:
+    """The sample data set that comes with Headstart. Raises NotFound in a broken installation."""
+    try:
+        return SAMPLE.read_bytes()
+    except OSError as error:
+        raise NotFound("The sample data set is missing from this installation of Headstart.") from error
+
+
+def folder_bytes(folder: Path) -> int:
+    """The bytes of all files below `folder`."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def problems_of(error: HeadstartError) -> list[Problem]:
+    """An error as problems, even if it has only its sentence."""
+    return list(error.problems) or [{"where": "", "message": error.message}]
+
+
+def _complete(services: Services, run: Run, dataset_name: str) -> dict[str, Any]:
+    view = runs.view(run, services.clock())
+    has_zip = run.state in FINAL_STATES and services.files.checkpoint_zip(run.id).is_file()
+    view["dataset_name"] = dataset_name
+    view["checkpoint"] = f"/api/runs/{run.id}/checkpoint.zip" if has_zip else None
+    return view

@@ -1,0 +1,106 @@
+"""JSON API: data sets."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from app.core.errors import Invalid
+from app.datasets.options import ReadOptions
+from app.web import actions, uploads
+from app.web.body import JsonBody
+from app.web.services import DatasetId, ServicesDep
+
+router = APIRouter(prefix="/api", tags=["data sets"])
+FILE_BODY = {
+    "required": True,
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+OPTIONS_BODY = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "encoding": {"type": ["string", "null"], "default": None},
+                    "delimiter": {"type": ["string", "null"], "default": None},
+                    "header": {"type": ["boolean", "null"], "default": None},
+                    "skip_ragged": {"type": ["boolean", "null"], "default": None},
+                },
+            }
+        }
+    }
+}
+
+
+@router.put("/datasets", status_code=201, openapi_extra={"requestBody": FILE_BODY})
+async def upload(
+    request: Request,
+    services: ServicesDep,
+    name: Annotated[str, Query(description="the name to show, as reviews.csv")],
+) -> dict[str, Any]:
+    """Upload a file: the body is the raw file. A small one comes back read (ready or failed)."""
+    length = request.headers.get("content-length", "")
+    expected = int(length) if length.isdecimal() else None
+    return await uploads.receive(services, name, request.stream(), expected)
+
+
+@router.post("/datasets/sample", status_code=201)
+async def sample(services: ServicesDep) -> dict[str, Any]:
+    """Upload the sample data set that comes with Headstart."""
+    return await uploads.receive_bytes(services, "sample.csv", actions.sample_bytes())
+
+
+@router.get("/datasets")
+def listed(services: ServicesDep) -> list[dict[str, Any]]:
+    """All data sets, newest first, without their profiles."""
+    return services.datasets.views()
+
+
+@router.get("/datasets/{dataset_id}")
+def one(dataset_id: DatasetId, services: ServicesDep) -> dict[str, Any]:
+    """A data set: state, columns, rows, profile, problems."""
+    return services.datasets.view(dataset_id)
+
+
+@router.get("/datasets/{dataset_id}/rows")
+def rows(
+    dataset_id: DatasetId,
+    services: ServicesDep,
+    offset: Annotated[int, Query(ge=0, le=10**12)] = 0,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 50,
+    version: Annotated[int | None, Query(ge=1, le=10**9)] = None,
+) -> dict[str, Any]:
+    """A window of the rows, each with its permanent row_id and its line in the file."""
+    return services.datasets.rows(dataset_id, offset, limit, version)
+
+
+@router.post("/datasets/{dataset_id}/reread", openapi_extra={"requestBody": OPTIONS_BODY})
+async def reread(dataset_id: DatasetId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
+    """Read the kept original again with other options. 409 while it is read or when a run uses it."""
+    return await uploads.reread(services, dataset_id, read_options(body))
+
+
+@router.delete("/datasets/{dataset_id}")
+def delete(dataset_id: DatasetId, services: ServicesDep) -> dict[str, int]:
+    """Delete a data set that no run uses."""
+    return {"freed_bytes": services.datasets.delete(dataset_id)}
+
+
+def read_options(value: Any) -> ReadOptions:
+    """ReadOptions out of JSON. Raises Invalid with every problem."""
+    kinds: dict[str, type] = {"encoding": str, "delimiter": str, "header": bool, "skip_ragged": bool}
+    if not isinstance(value, dict):
+        raise Invalid('Send the options as a JSON object, for example {"encoding": "windows-1252"}.')
+    problems = []
+    for name, given in value.items():
+        if name not in kinds:
+            problems.append(
+                {"where": name, "message": f"there is no option {name!r}; use {', '.join(kinds)}"}
+            )
+        elif given is not None and not isinstance(given, kinds[name]):
+            expected = "a text" if kinds[name] is str else "true or false"
+            problems.append({"where": name, "message": f"must be {expected}, not {given!r}"})
+    if problems:
+        raise Invalid.from_problems("The file can't be read this way", problems)  # type: ignore[arg-type]
+    return ReadOptions(**value)

@@ -1,0 +1,105 @@
+"""JSON API: runs. Their live events are in streams.py."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from app.core import events, runs
+from app.web import actions
+from app.web.body import JsonBody
+from app.web.points import thin
+from app.web.services import RunId, ServicesDep
+
+router = APIRouter(prefix="/api", tags=["runs"])
+SPEC_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSpec"}}},
+}
+INPUTS_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "additionalProperties": False,
+                "properties": {
+                    "inputs": {"type": "array", "maxItems": actions.MAX_INPUTS, "items": {"type": "string"}}
+                },
+            }
+        }
+    },
+}
+
+
+@router.post("/runs", status_code=201, openapi_extra={"requestBody": SPEC_BODY})
+def launch(spec: JsonBody, services: ServicesDep) -> dict[str, str]:
+    """Start a run. Every problem of the spec is reported at once."""
+    return {"id": services.launcher.launch(spec), "state": "queued"}
+
+
+@router.post("/runs/check", openapi_extra={"requestBody": SPEC_BODY})
+def check(spec: JsonBody, services: ServicesDep) -> dict[str, Any]:
+    """What a spec would do: the completed spec, rows of each part, steps, and the reason of each default."""
+    return actions.check(services, spec)
+
+
+@router.get("/runs")
+def listed(services: ServicesDep) -> list[dict[str, Any]]:
+    """All runs, newest first, without `results`."""
+    return actions.run_views(services)
+
+
+@router.get("/runs/{run_id}")
+def one(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+    """A run: its state and progress, final metrics on the held-out part, baselines, spec, error."""
+    return actions.run_view(services, run_id)
+
+
+@router.get("/runs/{run_id}/points")
+def points(
+    run_id: RunId,
+    services: ServicesDep,
+    response: Response,
+    series: Annotated[str | None, Query(description="names with commas between; all without")] = None,
+    most: Annotated[int | None, Query(alias="max", ge=2, le=10**6, description="thinned to so many")] = None,
+) -> dict[str, dict[str, list[Any]]]:
+    """The curves; thinned ones keep their spikes. The header Headstart-Seq is the last event in them."""
+    names = None if series is None else [name for name in series.split(",") if name]
+    with services.database.read() as session:
+        response.headers["Headstart-Seq"] = str(runs.get(session, run_id).event_seq)
+        found = events.read_points(session, run_id, names)
+    return thin(found, most)
+
+
+@router.post("/runs/{run_id}/cancel")
+def cancel(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+    """Stop a run; its curve so far stays. Cancelling twice is no error."""
+    return actions.cancel(services, run_id)
+
+
+@router.delete("/runs/{run_id}")
+def delete(run_id: RunId, services: ServicesDep) -> dict[str, int]:
+    """Delete a run that is over, with its curves, model and log."""
+    return {"freed_bytes": actions.delete_run(services, run_id)}
+
+
+@router.get("/runs/{run_id}/log", response_class=StreamingResponse)
+def log(run_id: RunId, services: ServicesDep) -> StreamingResponse:
+    """The log as text."""
+    return StreamingResponse(actions.log_text(services, run_id), media_type="text/plain; charset=utf-8")
+
+
+@router.api_route("/runs/{run_id}/checkpoint.zip", methods=["GET", "HEAD"], response_class=FileResponse)
+def checkpoint(run_id: RunId, services: ServicesDep) -> FileResponse:
+    """The finished model as a Hugging Face folder. Range works; 409 while there is none."""
+    path = actions.checkpoint_path(services, run_id)
+    name = f"headstart-{run_id}.zip"
+    return FileResponse(path, media_type="application/zip", filename=name)
+
+
+@router.post("/runs/{run_id}/predict", openapi_extra={"requestBody": INPUTS_BODY})
+def predict(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
+    """Predict up to 1,000 texts with the finished model; the outputs stand in the order of the inputs."""
+    return {"outputs": actions.predict(services, run_id, body)}

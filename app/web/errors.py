@@ -1,0 +1,109 @@
+"""One exception, two faces: the JSON of the public interface below /api, a page everywhere else.
+
+Pages are made for whoever asks for text/html; scripts that fetch parts of pages get JSON too.
+"""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.errors import HeadstartError, Invalid, NotFound, Problem
+
+log = logging.getLogger("headstart.web")
+KINDS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def wants_page(scope: Scope) -> bool:
+    """Whether a person looks at the answer."""
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return not scope["path"].startswith("/api") and b"text/html" in accept
+
+
+def error_response(scope: Scope, error: HeadstartError, headers: Any = None) -> Response:
+    """`error` as a page or as JSON, with its status."""
+    if wants_page(scope) and "app" in scope:
+        request = Request(scope)
+        pages = request.app.state.services.pages
+        page: Response = pages.render(request, "error.html", status=error.status, error=error)
+        return page
+    return JSONResponse({"error": error.as_dict()}, status_code=error.status, headers=headers)
+
+
+class CatchAll:
+    """Turns an unexpected exception into one sentence and a traceback in the log.
+
+    It stands inside the guard, so that even this answer carries the security headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting_send)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except Exception:
+            log.exception("unexpected error in %s %s", scope.get("method"), scope.get("path"))
+            if started or scope["type"] != "http":
+                raise
+            error = HeadstartError(
+                "Something went wrong inside Headstart; the log of `headstart serve` says more. "
+                "Nothing of yours is lost: go back and try again."
+            )
+            await error_response(scope, error)(scope, receive, send)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Registers the handlers of the expected errors."""
+
+    @app.exception_handler(HeadstartError)
+    async def _expected(request: Request, error: HeadstartError) -> Response:
+        return error_response(request.scope, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> Response:
+        return error_response(request.scope, invalid_request(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        return error_response(request.scope, from_http(request, error), headers=error.headers)
+
+
+def invalid_request(error: RequestValidationError) -> Invalid:
+    """FastAPI's faults of path, query and headers in our words."""
+    problems: list[Problem] = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"] if part not in ("query", "path", "header", "body"))
+        message = "is required" if fault["type"] == "missing" else str(fault["msg"])
+        problems.append({"where": where or "request", "message": message})
+    return Invalid.from_problems("The request can't be used", problems)
+
+
+def from_http(request: Request, error: HTTPException) -> HeadstartError:
+    """Starlette's own errors: no such page, no such method, a body that can't be parsed."""
+    path = request.url.path
+    if error.status_code == 404:
+        found: HeadstartError = NotFound(f"There is nothing at {path}. Check the address.")
+    elif error.status_code == 405:
+        found = HeadstartError(f"{request.method} is not possible at {path}.")
+    else:
+        found = HeadstartError(str(error.detail) or HTTPStatus(error.status_code).phrase)
+    found.status = error.status_code
+    found.kind = KINDS.get(error.status_code, "invalid" if error.status_code < 500 else "bug")
+    return found
