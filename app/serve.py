@@ -118,7 +118,7 @@ class Manager:
                 cwd=Path(__file__).parents[1],
                 start_new_session=True,
                 # This process has one thread, so running code between fork and exec is safe.
-                preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509
+                preexec_fn=_end_with_parent(os.getpid()),
             )
         child.began = time.monotonic()
 

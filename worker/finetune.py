@@ -5,13 +5,15 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from app.datasets.store import DatasetStore
+from app.models.catalog import ModelCatalog
+from app.models.hub import fetch
+from app.tasks.examples import Examples, load_examples
 from safetensors.torch import load_file, save_file
 
 from app.core import runs
@@ -20,12 +22,8 @@ from app.core.events import PointValue
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
-from app.datasets.store import DatasetStore
-from app.models.catalog import ModelCatalog
-from app.models.hub import fetch
 from app.tasks import task as task_named
-from app.tasks.examples import Examples, load_examples
-from worker import baselines, evaluate, loop, plan
+from worker import baselines, evaluate, plan
 from worker.backbone import load_classifier, pick_device
 from worker.encode import Encoded, encode
 from worker.export import export_model, model_card, zip_folder

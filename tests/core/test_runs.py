@@ -1,0 +1,119 @@
+"""The user's moves and the reconciler."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.core import attempts, events, runs
+from app.core.attempts import LEASE_SECONDS, Batch
+from app.core.db import Database
+from app.core.errors import Conflict, NotFound
+from tests.conftest import TurnedClock
+
+QueueRun = Callable[[], str]
+
+
+def test_a_queued_run_is_cancelled_at_once_and_never_starts(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        assert runs.request_cancel(session, run_id, clock()).state == "cancelled"
+        assert attempts.claim(session, run_id, clock()) is None
+
+
+def test_a_repeated_cancel_is_no_error(database: Database, queue_run: QueueRun, clock: TurnedClock) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        runs.request_cancel(session, run_id, clock())
+        assert runs.request_cancel(session, run_id, clock()).state == "cancelled"
+
+
+def test_a_finished_run_can_not_be_cancelled(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        attempts.finish(session, run_id, 1, "succeeded", clock())
+    with pytest.raises(Conflict, match="succeeded already"), database.write() as session:
+        runs.request_cancel(session, run_id, clock())
+
+
+def test_a_running_run_is_asked_to_stop(database: Database, queue_run: QueueRun, clock: TurnedClock) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        run = runs.request_cancel(session, run_id, clock())
+        assert (run.state, run.cancel_requested) == ("running", True)
+
+
+def test_reconcile_queues_what_lost_its_lease_and_lists_the_waiting(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    lost, alive, waiting = queue_run(), queue_run(), queue_run()
+    with database.write() as session:
+        attempts.claim(session, lost, clock())
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        attempts.claim(session, alive, clock())
+        assert runs.reconcile(session, clock()) == [lost, waiting]
+        assert runs.get(session, lost).failures == 0
+        assert runs.get(session, alive).state == "running"
+
+
+def test_reconcile_ends_a_lost_run_that_was_to_be_cancelled(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        runs.request_cancel(session, run_id, clock())
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        assert runs.reconcile(session, clock()) == []
+        assert runs.get(session, run_id).state == "cancelled"
+
+
+def test_a_finished_run_is_never_resurrected(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        attempts.finish(session, run_id, 1, "failed", clock(), error={"kind": "bug", "message": "x"})
+    clock.turn(10 * LEASE_SECONDS)
+    with database.write() as session:
+        assert runs.reconcile(session, clock()) == []
+        assert attempts.claim(session, run_id, clock()) is None
+
+
+def test_a_silent_run_is_shown_as_stalled(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        run = runs.get(session, run_id)
+        assert runs.view(run, clock())["stalled"] is False
+        assert runs.view(run, clock() + LEASE_SECONDS + 1)["stalled"] is True
+
+
+def test_only_a_run_that_is_over_is_removed_and_its_trace_goes_with_it(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        point = events.PointValue("train/loss", 1, 0.5, clock())
+        attempts.record(session, run_id, 1, Batch(points=[point]), clock())
+    with pytest.raises(Conflict, match="cancel it before"), database.write() as session:
+        runs.remove(session, run_id)
+    with database.write() as session:
+        attempts.finish(session, run_id, 1, "cancelled", clock())
+        runs.remove(session, run_id)
+    with database.read() as session:
+        assert events.read_points(session, run_id) == {}
+        assert events.after(session, run_id, 0) == []
+        with pytest.raises(NotFound):
+            runs.get(session, run_id)

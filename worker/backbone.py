@@ -1,0 +1,192 @@
+"""A pre-trained model folder becomes a classifier with a new head, and its tokenizer.
+
+Loading never reaches a network, never runs code from the folder and reads safetensors only.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from app.core.errors import Invalid
+from worker.seeds import reseed
+
+
+def pick_device() -> torch.device:
+    """The first GPU if torch sees one (untested on a GPU), else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_classifier(
+    folder: Path, labels: list[str], seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in `folder` (absolute) in float32 with a head for `labels`, on the CPU, and its tokenizer.
+
+    A head that the folder brings is kept only if it was trained for the same list of labels; a new one is
+    initialised from (seed, "head") alone. A decoder without a padding token gets one (see `give_padding`).
+    Raises Invalid of kind "model" with one sentence.
+    """
+    if not folder.is_absolute() or not (folder / "config.json").is_file():
+        raise Invalid(f"There is no model in {folder}: a model folder has a config.json.", kind="model")
+    if (folder / "adapter_config.json").exists():  # transformers would follow it to another model
+        raise Invalid(f"The model {folder.name} is an adapter; choose the whole model.", kind="model")
+    with quiet():
+        tokenizer = _tokenizer(folder)
+        model = _model(folder, labels, seed)
+    give_padding(model, tokenizer)
+    return model, tokenizer
+
+
+def pad_id(model: nn.Module) -> int:
+    """The id that fills up a batch: the model's own, which a decoder's pooling looks for; 0 if it has none."""
+    value = text_config(model).pad_token_id
+    return 0 if value is None else int(value)
+
+
+def text_config(model: nn.Module) -> Any:
+    """The config that holds vocabulary and padding (a model for text and images nests it)."""
+    config: Any = model.config
+    return config.get_text_config()
+
+
+def give_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Makes model and tokenizer agree on one padding token, at the right.
+
+    GPT-2 and Llama classify by the last token whose id is not the padding id, so this id has to be in the
+    config and in the tokenizer, in training and in the download. Without a token of their own they get the
+    end-of-text token; a tokenizer without that gets a new token "[PAD]" and the model a row for it.
+    """
+    config = text_config(model)
+    if tokenizer.pad_token_id is None:
+        known = config.pad_token_id
+        if known is not None and 0 <= known < len(tokenizer):
+            tokenizer.pad_token = tokenizer.convert_ids_to_tokens(known)
+        elif tokenizer.eos_token_id is not None:
+            tokenizer.pad_token = tokenizer.eos_token
+        else:
+            tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        with quiet():  # it tells at length how the new row begins: as the mean of the others, without a draw
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    config.pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
+    tokenizer.padding_side = "right"
+    tokenizer.truncation_side = "right"
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:
+        raise Invalid(
+            f"The tokenizer of the model {folder.name} can't be read ({_first_line(error)}); "
+            "download the model again or choose another.",
+            kind="model",
+        ) from error
+    # A tokenizer.json may truncate and pad by itself (the starter's: to 128). What is left of that, here or in
+    # init_kwargs, would be saved with the fine-tuned model and surprise whoever loads it.
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+    for leftover in (
+        "max_length",
+        "stride",
+        "truncation_strategy",
+        "pad_to_multiple_of",
+        "is_local",
+        "local_files_only",
+        "trust_remote_code",
+    ):
+        tokenizer.init_kwargs.pop(leftover, None)
+    return tokenizer
+
+
+def _model(folder: Path, labels: list[str], seed: int) -> PreTrainedModel:
+    reseed(seed, "head")  # a family's pooler may be new as well
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        brought = [config.id2label[index] for index in sorted(config.id2label)]
+        config.num_labels = len(labels)
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+        config.problem_type = "single_label_classification"
+        if hasattr(config, "use_cache"):
+            config.use_cache = False  # the keys and values of a decoder are of no use to a classifier
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,  # a bfloat16 folder would otherwise train in bfloat16 and lose small updates
+            ignore_mismatched_sizes=True,  # a head of another size
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise Invalid(_why(folder, error), kind="model") from error
+    absent = set(report["missing_keys"]) | {name for name, *_ in report["mismatched_keys"]}
+    prefix = f"{model.base_model_prefix}."
+    lost = sorted(name for name in absent if name.startswith(prefix) and ".pooler." not in name)
+    if lost:
+        raise Invalid(
+            f"The weights of the model {folder.name} don't fit its config.json ({lost[0]} and {len(lost) - 1} more "
+            "are missing or of another size); download the model again or choose another.",
+            kind="model",
+        )
+    if brought != labels or any(not name.startswith(prefix) for name in absent):
+        new_head(model, seed)
+    return model  # type: ignore[no-any-return]
+
+
+def new_head(model: PreTrainedModel, seed: int) -> None:
+    """Initialises everything above the trunk anew from (seed, "head"), as the family does it."""
+    reseed(seed, "head")
+    for name, child in model.named_children():
+        if name == model.base_model_prefix:
+            continue
+        for module in child.modules():
+            for tensor in module.parameters(recurse=False):
+                # transformers marks what it has loaded or initialised and then leaves it alone
+                tensor._is_hf_initialized = False  # type: ignore[attr-defined]
+            with torch.no_grad():
+                model._init_weights(module)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' loading report and progress bars: that a head is new is no news here."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _why(folder: Path, error: Exception) -> str:
+    if "Unrecognized configuration class" in str(error):
+        return f"The model {folder.name} is of a family that can't classify texts; choose an encoder such as BERT or a decoder."
+    if "safetensors" in str(error) or not list(folder.glob("*.safetensors")):
+        return f"The weights of the model {folder.name} can't be read as safetensors ({_first_line(error)}); other formats are not loaded."
+    return f"The model {folder.name} can't be loaded ({_first_line(error)}); download it again or choose another."
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200].rstrip(".")

@@ -1,0 +1,62 @@
+"""Logits of many texts, and the scores that the loop looks at while it trains."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from worker.backbone import pad_id
+from worker.batches import collate, eval_batches
+from worker.encode import Encoded
+
+Floats = npt.NDArray[np.float32]
+
+
+def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.device) -> Floats:
+    """float32 (n, classes) in the order of the rows, without dropout; the model's mode is put back.
+
+    Always in float32: what is published is not the training's bfloat16.
+    """
+    training = model.training
+    model.eval()
+    padding = pad_id(model)
+    batches = eval_batches(encoded.lengths, batch_size)
+    try:
+        with torch.inference_mode():
+            parts = [model(**collate(encoded, rows, padding, device)).logits.float() for rows in batches]
+            if not parts:
+                return np.zeros((0, model.config.num_labels), dtype=np.float32)
+            joined: Floats = torch.cat(parts).cpu().numpy()  # the only wait for a GPU
+    finally:
+        model.train(training)
+    result = np.empty_like(joined)
+    result[np.concatenate(batches)] = joined
+    return result
+
+
+def softmax(logits: Floats) -> npt.NDArray[np.float64]:
+    """Probabilities float64 (n, classes); each row adds up to 1."""
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    result: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def scores(logits: Floats, truth: npt.NDArray[np.int64]) -> dict[str, float]:
+    """The cheap scores of an evaluation during training: loss (mean cross-entropy), accuracy, macro_f1.
+
+    macro_f1 is the mean over the classes that occur in `truth` or among the predictions (as scikit-learn's).
+    The final scores are those of the task (app.tasks).
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    loss = log_sum - shifted[np.arange(len(truth)), truth]
+    predicted = logits.argmax(axis=1)
+    classes = logits.shape[1]
+    hits = np.bincount(truth[predicted == truth], minlength=classes)
+    both = np.bincount(truth, minlength=classes) + np.bincount(predicted, minlength=classes)
+    f1 = 2 * hits[both > 0] / both[both > 0]
+    return {
+        "loss": float(loss.mean()),
+        "accuracy": float((predicted == truth).mean()),
+        "macro_f1": float(f1.mean()),
+    }

@@ -1,0 +1,227 @@
+"""The training loop: a generator of events. It reads no file, writes none and knows no store.
+
+One step reads top to bottom, as in karpathy/nanoGPT's train.py: rows → micro-batches → loss, divided by the
+weight of the whole step → gradients → check → clip → update → event. Whoever iterates decides what
+becomes of the events and may stop at any time with `.close()`.
+
+    Started, then for each optimiser step: Step, and where due: Evaluated; Stopped at the end
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from app.core.clock import Clock
+from app.core.errors import Invalid
+from worker.backbone import pad_id
+from worker.batches import collate, epoch_batches, micro_batches
+from worker.encode import Encoded
+from worker.optim import adamw
+from worker.schedule import learning_rate, warmup_steps
+from worker.seeds import reseed
+from worker.transfer.plan import Plan
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. `batch_size` rows a micro-batch, `accumulation` micro-batches an optimiser step."""
+
+    epochs: int
+    batch_size: int
+    accumulation: int
+    learning_rate: float  # the peak
+    warmup_ratio: float  # share of all steps
+    weight_decay: float  # the plan's groups carry it; here for the record
+    max_grad_norm: float
+    eval_steps: int | None  # None: at the end of each epoch
+    patience: int | None  # evaluations without a better score before the run stops; None: never
+    label_smoothing: float
+    class_weights: tuple[float, ...] | None  # one a class
+    seed: int
+
+
+@dataclass(frozen=True)
+class Started:
+    steps: int  # optimiser steps of the whole run
+    warmup: int  # of these
+    trainable: int  # numbers that learn
+    parameters: int  # numbers of the model
+    dtype: str  # of the matrix products: float32, or bfloat16 (autocast over float32 weights)
+    device: str
+
+
+@dataclass(frozen=True)
+class Step:
+    step: int  # from 1
+    epoch: float  # epochs done, counting this step
+    loss: float  # this step's own: the mean over its examples
+    learning_rate: float
+    grad_norm: float  # before clipping
+    examples: int
+    tokens: int  # without padding
+    seconds: float
+    time: float  # Unix seconds at the end of the update
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    step: int
+    epoch: float
+    scores: dict[str, float]
+    best: bool  # True: save the weights now, before asking for the next event
+    seconds: float
+    time: float
+
+
+@dataclass(frozen=True)
+class Stopped:
+    step: int
+    reason: Literal["finished", "early_stopping"]
+
+
+Event = Started | Step | Evaluated | Stopped
+
+
+class NonFiniteLoss(Invalid):
+    """The loss or its gradient is infinite or not a number; the weights are those of the step before."""
+
+    kind = "diverged"
+
+    def __init__(self, step: int, rate: float) -> None:
+        super().__init__(
+            f"The loss stopped being a finite number at step {step}: the training diverged. "
+            f"Try a lower learning rate, for example {rate / 3:.1g}."
+        )
+        self.step = step
+
+
+def train(
+    model: nn.Module,
+    data: Encoded,
+    labels: npt.NDArray[np.int64],
+    recipe: Recipe,
+    plan: Plan,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None,
+    primary: str,
+    device: torch.device,
+    clock: Clock = time.time,
+) -> Iterator[Event]:
+    """Trains `model` in place on the rows of `data` with class numbers `labels` (n,).
+
+    `evaluate(model)` gives scores with "loss" and `primary` (higher is better, ties by lower loss); it runs at
+    the end of each epoch, or every `eval_steps` steps and after the last. None: there is nothing to judge on.
+    The same arguments give the same bits on a CPU with the same number of threads, whatever ran before.
+    Raises NonFiniteLoss before the update that would spoil the weights.
+
+    On a GPU the host waits once a step (for loss and norm together). Untested on a GPU.
+    """
+    model.to(device)
+    optimizer = adamw(plan.groups, device)
+    parameters = [parameter for group in plan.groups for parameter in group.parameters]
+    padding = pad_id(model)
+    precision, dtype = _precision(device)
+    class_weights = None
+    row_weights = np.ones(len(data))  # a row's share of its step's loss
+    if recipe.class_weights is not None:
+        class_weights = torch.tensor(recipe.class_weights, dtype=torch.float32, device=device)
+        row_weights = np.asarray(recipe.class_weights)[labels]
+
+    rows_a_step = recipe.batch_size * recipe.accumulation
+    steps_an_epoch = math.ceil(len(data) / rows_a_step)
+    steps = recipe.epochs * steps_an_epoch
+    warmup = warmup_steps(steps, recipe.warmup_ratio)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    yield Started(steps, warmup, plan.trainable, total, dtype, str(device))
+
+    step, stale, best = 0, 0, (-math.inf, -math.inf)
+    model.train()
+    for epoch in range(recipe.epochs):
+        for rows in epoch_batches(data.lengths, rows_a_step, recipe.seed, epoch):
+            began = time.perf_counter()
+            step += 1
+            rate = learning_rate(step, steps, warmup, recipe.learning_rate)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+
+            # Each micro-batch's loss is divided by the weight of the whole step, so that accumulation equals
+            # one big batch, uneven parts included (after torchtitan's train_step).
+            weight = float(row_weights[rows].sum())
+            loss = torch.zeros((), device=device)
+            for part, micro in enumerate(micro_batches(rows, recipe.batch_size)):
+                inputs = collate(data, micro, padding, device, labels)
+                truth = inputs.pop("labels")
+                reseed(recipe.seed, f"dropout/{part}", step)
+                with precision():
+                    logits = model(**inputs).logits
+                share = cross_entropy(
+                    logits.float(),
+                    truth,
+                    weight=class_weights,
+                    reduction="sum",
+                    label_smoothing=recipe.label_smoothing,
+                ).div(weight)
+                share.backward()
+                loss += share.detach()
+
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            loss_now, norm = torch.stack((loss, get_total_norm(gradients))).tolist()  # the step's only wait
+            if not math.isfinite(loss_now) or not math.isfinite(norm):
+                raise NonFiniteLoss(step, recipe.learning_rate)
+            if norm > recipe.max_grad_norm:
+                clip_grads_with_norm_(parameters, recipe.max_grad_norm, torch.tensor(norm))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+            done = step / steps_an_epoch
+            tokens = int(data.lengths[rows].sum())
+            seconds = time.perf_counter() - began
+            yield Step(step, done, loss_now, rate, norm, len(rows), tokens, seconds, clock())
+
+            if evaluate is None or not _due(step, steps, recipe.eval_steps or steps_an_epoch):
+                continue
+            began = time.perf_counter()
+            scores = evaluate(model)
+            model.train()
+            score = _rank(scores, primary)
+            better = score > best or step == 1 or best == (-math.inf, -math.inf)
+            best, stale = (score, 0) if better else (best, stale + 1)
+            yield Evaluated(step, done, scores, better, time.perf_counter() - began, clock())
+            if recipe.patience is not None and stale >= recipe.patience and step < steps:
+                yield Stopped(step, "early_stopping")
+                return
+    yield Stopped(step, "finished")
+
+
+def balanced(labels: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    """Weights with which each class weighs the same in the loss: n / (classes present × rows of the class),
+    as in scikit-learn. A class without rows gets 1."""
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return tuple(float(weight) for weight in np.where(counts > 0, weights, 1.0))
+
+
+def _due(step: int, steps: int, every: int) -> bool:
+    return step % every == 0 or step == steps
+
+
+def _rank(scores: dict[str, float], primary: str) -> tuple[float, float]:
+    """Higher is better; what is not a number is the worst."""
+    score, loss = scores[primary], scores["loss"]
+    return (-math.inf if math.isnan(score) else score, -math.inf if math.isnan(loss) else -loss)
+
+
+def _precision(device: torch.device) -> tuple[Callable[[], AbstractContextManager[object]], str]:
+    """bfloat16 autocast on a GPU that has it (the weights stay float32); float32 elsewhere, always on a CPU."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return lambda: torch.autocast("cuda", dtype=torch.bfloat16), "bfloat16"
+    return nullcontext, "float32"
