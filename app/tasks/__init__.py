@@ -1,0 +1,15 @@
+"""The tasks there are. A new one is a file in this folder and a line here."""
+
+from app.core.errors import Invalid
+from app.tasks.base import Task
+from app.tasks.classification import Classification
+
+TASKS: dict[str, Task] = {task.name: task for task in (Classification(),)}
+
+
+def task(name: str) -> Task:
+    """The task of a spec. Raises Invalid."""
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise Invalid(f"There is no task {name!r}; choose one of {', '.join(TASKS)}.") from None

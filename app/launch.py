@@ -1,0 +1,236 @@
+"""From a spec as it was sent to a queued run: check everything, fill in the defaults, store it, wake a worker."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.core import runs
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.errors import Invalid, NotFound, Problem
+from app.core.files import Files, new_id
+from app.core.spec import RunSpec, parse_spec
+from app.core.tables import Dataset
+from app.models.catalog import ModelCatalog
+from app.models.defaults import defaults_for, steps_of
+from app.models.info import ModelInfo
+from app.tasks import task
+from app.tasks.examples import Examples, load_examples, part_sizes
+
+if TYPE_CHECKING:
+    from app.datasets.store import DatasetStore
+
+logger = logging.getLogger(__name__)
+
+WHAT = "The run can't start"
+# Best weights, the model folder, its zip, and room for what is being written.
+COPIES = 4
+_NEEDED_PARTS = {
+    "train": "to learn from",
+    "validation": "to choose the best epoch by",
+    "test": "to judge the result by",
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can start. `rows`: by part; `steps`: optimiser steps; `why`: a sentence for each default
+    that was filled in; `dropped`: rows left out by reason; `labels`: the classes in their order."""
+
+    spec: RunSpec
+    model: ModelInfo
+    rows: dict[str, int]
+    steps: int
+    labels: list[str]
+    why: dict[str, str]
+    dropped: dict[str, int]
+
+    @property
+    def classes(self) -> int:
+        return len(self.labels)
+
+
+class Launcher:
+    """`enqueue(run_id)` wakes a worker; it may fail, since the reconciler queues every stored run again."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        datasets: "DatasetStore",
+        models: ModelCatalog,
+        clock: Clock = time.time,
+        *,
+        enqueue: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._datasets = datasets
+        self._models = models
+        self._enqueue = enqueue
+        self._clock = clock
+
+    def complete(self, spec: RunSpec) -> RunSpec:
+        """The spec with its defaults filled in. Raises what `prepare` raises."""
+        return self.prepare(spec).spec
+
+    def launch(self, value: Any) -> str:
+        """Stores a queued run and wakes a worker; returns the run's id. Raises what `prepare` raises."""
+        spec = self.prepare(value).spec
+        run_id = new_id()
+        with self._database.write() as session:
+            # Again, in the transaction that stores the run: the data set may have been deleted meanwhile.
+            version = runs.version_of(session, spec.dataset, spec.dataset_version)
+            runs.create(session, run_id, spec, version.sha256, self._clock())
+        try:
+            self._enqueue(run_id)
+        except Exception:
+            logger.warning("run %s is stored, but the queue did not answer; it will be queued again", run_id)
+        return run_id
+
+    def prepare(self, value: Any) -> Prepared:
+        """Checks a spec (JSON or RunSpec) against its data and its model, without side effects on either.
+
+        Raises Invalid with every problem (kind "model" when the model is all that is wrong), Conflict while the data
+        set is being read, NoSpace.
+        """
+        spec, problems = _parse(value)
+        examples: Examples | None = None
+        model: ModelInfo | None = None
+        kinds = ["invalid"] * len(problems)
+
+        def collect(where: str, error: Invalid | NotFound) -> None:
+            found = error.problems or [{"where": where, "message": error.message}]
+            problems.extend(found)
+            kinds.extend([error.kind if where == "model" else "invalid"] * len(found))
+
+        dataset_name = ""
+        if spec is not None:
+            try:
+                model = self._models.find(spec.model)
+            except Invalid as error:
+                collect("model", error)
+            try:
+                spec, dataset_name = self._pinned(spec)
+                _check_roles(spec)
+                examples = load_examples(self._datasets, self._files, spec)
+            except Invalid as error:
+                collect("columns", error)
+            except NotFound as error:
+                collect("dataset", error)
+            if model is not None and spec.task not in model.tasks:
+                problems.append({"where": "model", "message": f"{spec.model} can't be used for {spec.task}"})
+            if model is not None:
+                problems.extend(_length_problems(spec, model))
+            if examples is not None:
+                problems.extend(task(spec.task).check(examples, spec))
+                problems.extend(_part_problems(examples))
+        prepared = None
+        if spec is not None and examples is not None and model is not None and len(examples.part("train")):
+            prepared = _completed(spec, model, examples, dataset_name)
+            problems.extend(_step_problems(prepared))
+        if problems:
+            kind = "model" if problems and set(kinds) == {"model"} and len(kinds) == len(problems) else None
+            raise Invalid(Invalid.from_problems(WHAT, problems).message, problems, kind)
+        assert prepared is not None
+        self._files.require_free(COPIES * prepared.model.float32_bytes, "the run's weights and its download")
+        return prepared
+
+    def _pinned(self, spec: RunSpec) -> tuple[RunSpec, str]:
+        """The spec with the version it will use, and the data set's name. Raises NotFound, Conflict."""
+        with self._database.read() as session:
+            version = runs.version_of(session, spec.dataset, spec.dataset_version)
+            dataset = session.get(Dataset, spec.dataset)
+        assert dataset is not None
+        return spec.model_copy(update={"dataset_version": version.version}), dataset.name
+
+
+def _parse(value: Any) -> tuple[RunSpec | None, list[Problem]]:
+    """The spec and what is wrong with it. Faulty fields are left out of it, so that the others are checked too;
+    None when too little is left."""
+    try:
+        return parse_spec(value), []
+    except Invalid as error:
+        problems = list(error.problems)
+    if not isinstance(value, Mapping):
+        return None, problems
+    faulty = {problem["where"].split(".")[0] for problem in problems}
+    try:
+        return parse_spec({name: field for name, field in value.items() if name not in faulty}), problems
+    except Invalid:
+        return None, problems
+
+
+def _check_roles(spec: RunSpec) -> None:
+    """Raises Invalid unless the columns are those that the task needs."""
+    roles = task(spec.task).roles
+    problems: list[Problem] = [
+        {"where": f"columns.{role}", "message": f"is required: name the column that holds the {role}"}
+        for role in roles
+        if not spec.columns.get(role)
+    ]
+    problems += [
+        {"where": f"columns.{role}", "message": f"{spec.task} has no such role; it has {', '.join(roles)}"}
+        for role in spec.columns
+        if role not in roles
+    ]
+    chosen = [name for role in roles if (name := spec.columns.get(role))]
+    if len(set(chosen)) < len(chosen):
+        problems.append({"where": "columns", "message": f"{' and '.join(roles)} must be different columns"})
+    if problems:
+        raise Invalid.from_problems(WHAT, problems)
+
+
+def _length_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
+    limit = model.max_length
+    if spec.max_length is None or limit is None or spec.max_length <= limit:
+        return []
+    message = (
+        f"is {spec.max_length:,}, but {spec.model} reads at most {limit:,} tokens; choose {limit:,} or less"
+    )
+    return [{"where": "max_length", "message": message}]
+
+
+def _part_problems(examples: Examples) -> list[Problem]:
+    return [
+        {
+            "where": "split",
+            "message": f"no row is left {purpose} (the {part} part is empty): add rows or choose another split",
+        }
+        for part, purpose in _NEEDED_PARTS.items()
+        if part_sizes(examples)[part] == 0
+    ]
+
+
+def _step_problems(prepared: Prepared) -> list[Problem]:
+    every = prepared.spec.eval_steps
+    if every is None or every <= prepared.steps:
+        return []
+    message = f"is {every:,}, but the run has only {prepared.steps:,} steps; choose fewer, or leave it out"
+    return [{"where": "eval_steps", "message": message}]
+
+
+def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name: str) -> Prepared:
+    rows = part_sizes(examples)
+    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation)
+    filled = {name: getattr(defaults, name) for name in defaults.why if getattr(spec, name) is None}
+    name = (spec.name or "").strip() or _name(dataset_name, model, spec)
+    complete = spec.model_copy(update={**filled, "name": name})
+    assert complete.batch_size is not None and complete.epochs is not None
+    return Prepared(
+        spec=complete,
+        model=model,
+        rows=rows,
+        steps=steps_of(rows["train"], complete.batch_size, complete.accumulation, complete.epochs),
+        labels=task(spec.task).labels(examples),
+        why={name: defaults.why[name] for name in filled},
+        dropped=examples.dropped,
+    )
+
+
+def _name(dataset_name: str, model: ModelInfo, spec: RunSpec) -> str:
+    """'reviews: MiniLM-L6, full'"""
+    stem = dataset_name.rsplit(".", 1)[0] or dataset_name
+    return f"{stem[:100]}: {model.title[:80]}, {spec.strategy.kind}"

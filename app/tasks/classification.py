@@ -1,0 +1,183 @@
+"""Classification: one text, one label of two or more."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.core.errors import Invalid, Problem
+from app.core.spec import RunSpec
+from app.tasks.examples import Examples
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Probabilities = NDArray[np.floating[Any]]
+
+MOST_CLASSES = 1000
+BINS = 15
+ERRORS = 100
+ERROR_CHARS = 500
+
+
+class Classification:
+    name = "classification"
+    title = "Classification"
+    roles: tuple[str, ...] = ("text", "label")
+    primary = "macro_f1"
+
+    def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
+        column = spec.columns["label"]
+        counts = Counter(examples.labels)
+        if len(counts) == 1:
+            only = next(iter(counts))
+            message = f"every row has the label {only!r} in column {column!r}; classification needs at least two labels"
+            return [{"where": "columns.label", "message": message}]
+        if len(counts) > MOST_CLASSES:
+            message = (
+                f"column {column!r} has {len(counts):,} different values, so it looks like free text; choose the column "
+                f"that holds the labels (at most {MOST_CLASSES:,} of them)"
+            )
+            return [{"where": "columns.label", "message": message}]
+        lonely = _with_one_text(examples, counts)
+        if not lonely:
+            return []
+        shown = ", ".join(repr(label) for label in lonely[:5]) + (" …" if len(lonely) > 5 else "")
+        some = "label" if len(lonely) == 1 else f"{len(lonely)} labels"
+        has = "has" if len(lonely) == 1 else "have"
+        message = (
+            f"the {some} {shown} {has} fewer than 2 different texts, so nothing would be left to test on; "
+            "add texts, or remove or merge the label"
+        )
+        return [{"where": "columns.label", "message": message}]
+
+    def labels(self, examples: Examples) -> list[str]:
+        return sorted(set(examples.labels))
+
+    def metrics(
+        self, truth: Sequence[int], probabilities: "Probabilities", labels: list[str]
+    ) -> dict[str, float]:
+        """accuracy, macro_f1, roc_auc, log_loss, ece. truth: n class indices; probabilities: (n, classes).
+
+        macro_f1 is the mean over the classes that occur in the truth or among the predictions (scikit-learn's own).
+        roc_auc: of labels[1] with two classes, else one against the rest, macro; omitted when a class doesn't occur.
+        log_loss in nats. ece: expected calibration error, 15 equal bins of the top probability (Guo et al. 2017).
+        Raises Invalid (kind "training") when probabilities are not numbers.
+        """
+        from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+
+        true, scores = _arrays(truth, probabilities, len(labels))
+        predicted = scores.argmax(axis=1)
+        found = {
+            "accuracy": float(accuracy_score(true, predicted)),
+            "macro_f1": float(f1_score(true, predicted, average="macro", zero_division=0)),
+            "log_loss": float(log_loss(true, scores, labels=range(len(labels)))),
+            "ece": expected_calibration_error(true, scores),
+        }
+        if len(set(true.tolist())) == len(labels):
+            if len(labels) == 2:
+                found["roc_auc"] = float(roc_auc_score(true, scores[:, 1]))
+            else:
+                area = roc_auc_score(
+                    true, scores, multi_class="ovr", average="macro", labels=range(len(labels))
+                )
+                found["roc_auc"] = float(area)
+        return found
+
+    def results(
+        self,
+        truth: Sequence[int],
+        probabilities: "Probabilities",
+        labels: list[str],
+        texts: Sequence[str],
+        row_ids: Sequence[int],
+    ) -> dict[str, Any]:
+        """Per-class scores, the confusion matrix (rows truth, columns predicted), the most confident mistakes."""
+        import numpy as np
+        from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+        true, scores = _arrays(truth, probabilities, len(labels))
+        predicted = scores.argmax(axis=1)
+        classes = range(len(labels))
+        columns = precision_recall_fscore_support(true, predicted, labels=classes, zero_division=0)
+        per_class = [
+            {
+                "label": label,
+                "precision": float(precision),
+                "recall": float(recall),
+                "f1": float(f1),
+                "support": int(support),
+            }
+            for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
+        ]
+        wrong = np.flatnonzero(predicted != true)
+        top = scores[wrong, predicted[wrong]]
+        # Stable, so that equal probabilities keep the order of the file.
+        most_confident = wrong[np.argsort(-top, kind="stable")][:ERRORS]
+        return {
+            "labels": list(labels),
+            "rows": len(true),
+            "per_class": per_class,
+            "confusion": confusion_matrix(true, predicted, labels=classes).tolist(),
+            "errors": [
+                {
+                    "row_id": int(row_ids[row]),
+                    "text": texts[row][:ERROR_CHARS],
+                    "label": labels[true[row]],
+                    "predicted": labels[predicted[row]],
+                    "probability": float(scores[row, predicted[row]]),
+                }
+                for row in most_confident.tolist()
+            ],
+        }
+
+
+def expected_calibration_error(
+    truth: "NDArray[np.integer[Any]]", probabilities: "Probabilities", bins: int = BINS
+) -> float:
+    """Mean distance of confidence and accuracy, weighted by the rows of each bin of confidence.
+
+    Bins are (i/bins, (i+1)/bins]. Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    import numpy as np
+
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gap = np.bincount(which, weights=right - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(confidence))
+
+
+def _arrays(
+    truth: Sequence[int], probabilities: "Probabilities", classes: int
+) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
+    """Both as arrays; probabilities in float64 and adding up to 1 again (bf16 and float32 round)."""
+    import numpy as np
+
+    true = np.asarray(truth, dtype=np.int64)
+    scores = np.asarray(probabilities, dtype=np.float64)
+    if scores.shape != (len(true), classes) or len(true) == 0:
+        raise ValueError(f"expected probabilities of shape ({len(true)}, {classes}), got {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise Invalid(
+            "The model's probabilities are not numbers: training diverged. Try half the learning rate.",
+            kind="training",
+        )
+    return true, scores / scores.sum(axis=1, keepdims=True)
+
+
+def _with_one_text(examples: Examples, counts: Counter[str]) -> list[str]:
+    """The labels with fewer than 2 different normalised texts. Normalises no more texts than it needs."""
+    from app.datasets.split import normalised
+
+    first: dict[str, str] = {}
+    pending = set(counts)
+    for label, text in zip(examples.labels, examples.texts, strict=True):
+        if label not in pending:
+            continue
+        plain = normalised(text)
+        if first.setdefault(label, plain) != plain:
+            pending.discard(label)
+            if not pending:
+                break
+    return sorted(pending)
