@@ -9,7 +9,7 @@ becomes of the events and may stop at any time with `.close()`.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -115,7 +115,7 @@ def train(
     primary: str,
     device: torch.device,
     clock: Clock = time.time,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Trains `model` in place on the rows of `data` with class numbers `labels` (n,).
 
     `evaluate(model)` gives scores with "loss" and `primary` (higher is better, ties by lower loss); it runs at
