@@ -1,0 +1,248 @@
+"""Which encoding a file is in: byte order mark, then strict UTF-8 over the whole file, then a guess.
+
+UTF-8 is not decided from the head of a file: the first bad byte may come after a gigabyte.
+The reader tries it, and `after_utf8` says what to try once it failed.
+"""
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.errors import Invalid
+from app.datasets.options import codec_name
+
+HEAD_BYTES = 256 * 1024
+_SAMPLE_BYTES = 64 * 1024
+_SCAN_BYTES = 256 * 2**20
+_CONTEXT = 60
+_NON_ASCII = re.compile(rb"[\x80-\xff]")
+_JSON = re.compile(rb'\s*[\[{]\s*(?:["{\[]|$)')
+_SPECIAL = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
+_BAD = re.compile(r"[\udc80-\udcff]")
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins the same
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What spreadsheets and databases of the last thirty years wrote. Without this list charset-normalizer takes
+# short texts for EBCDIC or DOS code pages. The first of several equally good ones wins, so the order is by use.
+_PLAUSIBLE = (
+    "cp1252",
+    "cp1250",
+    "cp1251",
+    "cp932",
+    "gb18030",
+    "big5",
+    "cp949",
+    "euc_jp",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp1257",
+    "koi8_r",
+    "mac_roman",
+)
+_NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16 LE",
+    "utf-16-be": "UTF-16 BE",
+    "utf-32": "UTF-32",
+    "iso8859-1": "ISO 8859-1",
+    "iso8859-15": "ISO 8859-15",
+    "cp932": "Shift JIS",
+    "cp949": "Korean (CP949)",
+    "gb18030": "GB 18030",
+    "big5": "Big5",
+    "euc_jp": "EUC-JP",
+    "koi8-r": "KOI8-R",
+    "mac-roman": "Mac Roman",
+}
+_OFFICE = "In the program that made it, save it as CSV (UTF-8) and upload that."
+_BINARY = (
+    (b"PK\x03\x04", f"is a zip file or an Excel workbook, not CSV. {_OFFICE}"),
+    (b"\xd0\xcf\x11\xe0", f"is an old Office document, not CSV. {_OFFICE}"),
+    (b"%PDF", "is a PDF, not CSV. Headstart needs a table of text: save it as CSV."),
+    (b"\x1f\x8b", "is compressed with gzip. Unpack it and upload the CSV inside."),
+    (b"PAR1", "is a Parquet file, not CSV. Save it as CSV and upload that."),
+    (b"SQLite format 3\x00", "is an SQLite database, not CSV. Export the table as CSV and upload that."),
+    (b"{\\rtf", f"is a text document with formats, not CSV. {_OFFICE}"),
+    (b"<!doctype html", "is a web page, not CSV. Perhaps a login page was saved in place of the file."),
+    (b"<html", "is a web page, not CSV. Perhaps a login page was saved in place of the file."),
+)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """`codec`: Python's name. `guessed`: the user should confirm it."""
+
+    codec: str
+    guessed: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name people know, as Windows-1252."""
+        return title(self.codec)
+
+    @property
+    def shown(self) -> str:
+        """The name in `options`; Python knows it too."""
+        if self.codec == "utf-8-sig":
+            return "utf-8"
+        return re.sub(r"^cp(125\d)$", r"windows-\1", self.codec)
+
+
+def title(codec: str) -> str:
+    return _NAMES.get(codec) or re.sub(r"^cp(125\d)$", r"Windows-\1", codec)
+
+
+def refuse_binary(head: bytes) -> None:
+    """Raises Invalid if the first bytes are those of a known format that is no text."""
+    for magic, what in _BINARY:
+        if head[: len(magic)].lower() == magic.lower():
+            raise Invalid(f"The file {what}", kind="file")
+    if _JSON.match(head):
+        raise Invalid("The file is JSON, not CSV. Save it as CSV with a header and upload that.", kind="file")
+
+
+def first_try(head: bytes, asked: str | None) -> Encoding:
+    """What to read the file as, from its first bytes; `utf-8-sig` (it takes files with and without a mark) if nothing speaks against it."""
+    marked = next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
+    if asked is not None:
+        codec = codec_name(asked)
+        if codec in ("utf-8", "utf-8-sig"):
+            return Encoding("utf-8-sig")
+        if marked == "utf-16" and codec.startswith("utf-16"):
+            return Encoding("utf-16")  # the mark says the byte order, and must not become a character
+        return Encoding(codec)
+    if marked:
+        return Encoding(marked)
+    unmarked = _unmarked_utf16(head)
+    return Encoding(unmarked, guessed=True) if unmarked else Encoding("utf-8-sig")
+
+
+def after_utf8(path: Path) -> list[Encoding]:
+    """What to try, best first, for a file that is not UTF-8.
+
+    Raises Invalid if it is UTF-8 but for a few bytes: reading all of it as something else would
+    spoil every other special character.
+    """
+    good = bad = first_bad = 0
+    for number, line in _lines(path, "utf-8-sig", "surrogateescape"):
+        if line.isascii():
+            continue
+        good += len(_SPECIAL.findall(line))
+        bad += len(_BAD.findall(line))
+        first_bad = first_bad or (number if bad else 0)
+        if good + bad > 20_000 and first_bad:
+            break
+    if good >= 5 and good > 5 * bad:
+        raise Invalid(
+            f"Line {first_bad} has a byte that is not UTF-8, though the file's other special characters are. "
+            "Correct that line, or read the file again with another encoding.",
+            [{"where": f"line {first_bad}", "message": "has a byte that is not UTF-8"}],
+            kind="encoding",
+        )
+    return [Encoding(codec, guessed=True) for codec in _guesses(_sample(path))]
+
+
+def not_readable(path: Path, encoding: Encoding) -> Invalid:
+    """The sentence for a file that is not in the encoding the user asked for."""
+    where = ""
+    if not encoding.codec.startswith(("utf-16", "utf-32")):
+        broken = (
+            number for number, line in _lines(path, encoding.codec, "surrogateescape") if _BAD.search(line)
+        )
+        try:
+            line = next(broken, None)
+        except UnicodeError:  # some codecs know no surrogateescape
+            line = None
+        where = f": line {line} has a byte that does not exist there" if line else ""
+    return Invalid(
+        f"The file is not in {encoding.title}{where}. Read it again with another encoding, "
+        "or save it as CSV (UTF-8).",
+        kind="encoding",
+    )
+
+
+def nul_found(path: Path, encoding: Encoding) -> Invalid:
+    """The sentence for a file with NUL bytes."""
+    lines = _lines(path, "latin-1", "strict")
+    line = next((number for number, text in lines if "\0" in text), 1)
+    return Invalid(
+        f"Line {line} has a NUL byte, so the file is damaged or no text file. Save it again as CSV (UTF-8); "
+        "if it is UTF-16, read it again with the encoding utf-16-le or utf-16-be.",
+        [{"where": f"line {line}", "message": "has a NUL byte"}],
+        kind="file",
+    )
+
+
+def _guesses(sample: bytes) -> list[str]:
+    from charset_normalizer import from_bytes
+
+    matches = list(from_bytes(sample, cp_isolation=list(_PLAUSIBLE), threshold=0.5))
+    # Its own order puts, for example, cp1250 before cp1252 on short German texts: all their letters are the same.
+    # So among equally good results the more usual encoding wins.
+    ranked = sorted(
+        matches, key=lambda m: (round(m.chaos, 2), -round(m.coherence, 1), _PLAUSIBLE.index(m.encoding))
+    )
+    found = [_usual_twin(match.encoding, sample) for match in ranked]
+    return list(dict.fromkeys([*(codec_name(name) for name in found), "cp1252"]))
+
+
+def _usual_twin(encoding: str, sample: bytes) -> str:
+    """Windows-1252 in place of an encoding that gives the very same characters here."""
+    try:
+        same = sample.decode("cp1252") == sample.decode(encoding)
+    except UnicodeDecodeError:
+        return encoding
+    return "cp1252" if same else encoding
+
+
+def _sample(path: Path) -> bytes:
+    """The surroundings of the file's non-ASCII bytes: the head alone may be plain ASCII."""
+    pieces: list[bytes] = []
+    size = 0
+    with path.open("rb") as file:
+        while size < _SAMPLE_BYTES and file.tell() < _SCAN_BYTES and (chunk := file.read(2**20)):
+            position = 0
+            while size < _SAMPLE_BYTES and (found := _NON_ASCII.search(chunk, position)):
+                # From and to a line end or space, so that no multi-byte character is cut.
+                begin = max(
+                    chunk.rfind(b" ", position, found.start()), chunk.rfind(b"\n", position, found.start())
+                )
+                begin = max(begin + 1, position, found.start() - _CONTEXT)
+                end = _word_end(chunk, found.end() + _CONTEXT)
+                pieces.append(chunk[begin:end])
+                size += end - begin + 1
+                position = end
+    return b"\n".join(pieces)
+
+
+def _word_end(chunk: bytes, position: int) -> int:
+    ends = [end for mark in (b" ", b"\n") if (end := chunk.find(mark, position, position + 400)) >= 0]
+    return min(ends, default=min(len(chunk), position + 400))
+
+
+def _unmarked_utf16(head: bytes) -> str | None:
+    """UTF-16 without a mark shows by its zeros: mostly Latin text has one in every second byte."""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    half = len(head) // 2
+    if half >= 4 and odd > 0.4 * half and even < 0.05 * half:
+        return "utf-16-le"
+    if half >= 4 and even > 0.4 * half and odd < 0.05 * half:
+        return "utf-16-be"
+    return None
+
+
+def _lines(path: Path, codec: str, errors: str) -> Iterator[tuple[int, str]]:
+    with io.TextIOWrapper(path.open("rb"), codec, errors=errors, newline="") as text:
+        yield from enumerate(text, 1)

@@ -1,0 +1,92 @@
+"""The first line: names of columns, or data?"""
+
+from collections.abc import Sequence
+
+from app.core.errors import Invalid, Problem
+from app.datasets.profile import ColumnProfile
+
+MAX_COLUMNS = 2000
+MAX_PROBLEMS = 20
+_LONG = 100
+
+
+def names(cells: Sequence[str], line: int) -> list[str]:
+    """The columns' names, stripped. Raises Invalid naming each column without a name, or with one used twice."""
+    found = [cell.strip().lstrip("\ufeff").strip() for cell in cells]
+    problems: list[Problem] = []
+    for position, name in enumerate(found, 1):
+        where = f"column {position}"
+        if not name:
+            problems.append({"where": where, "message": _nameless(position, len(found))})
+        elif name in found[: position - 1]:
+            first = found.index(name) + 1
+            message = f"is called {name!r} like column {first}: give each column a name of its own"
+            problems.append({"where": where, "message": message})
+        elif name.startswith("__"):
+            message = f"is called {name!r}: names that begin with two underscores are reserved, so rename it"
+            problems.append({"where": where, "message": message})
+    if problems:
+        more = f" {len(problems) - 1} more columns have faults like that." if len(problems) > 1 else ""
+        message = (
+            f"The header in line {line} can't be used: {problems[0]['where']} {problems[0]['message']}.{more}"
+        )
+        raise Invalid(message, problems[:MAX_PROBLEMS], kind="header")
+    return found
+
+
+def numbered(width: int) -> list[str]:
+    return [f"column_{position}" for position in range(1, width + 1)]
+
+
+def refuse_too_many(width: int) -> None:
+    if width > MAX_COLUMNS:
+        raise Invalid(
+            f"Line 1 has {width:,} columns and Headstart reads at most {MAX_COLUMNS:,}. Keep the columns "
+            "with text and labels only, or check the delimiter.",
+            kind="header",
+        )
+
+
+def refuse_data(cells: Sequence[str], line: int) -> None:
+    """Raises Invalid if line 1 alone shows that it is no header: a number, or a long text."""
+    for position, cell in enumerate(cells, 1):
+        if _is_number(cell):
+            raise _looks_like_data(line, f"column {position} is called {cell.strip()!r}, a number")
+        if len(cell) > _LONG and not cell.rstrip().endswith("?"):  # the columns of a survey are questions
+            raise _looks_like_data(line, f"column {position} has a text of {len(cell)} characters there")
+
+
+def refuse_value(found: Sequence[str], columns: Sequence[ColumnProfile], rows: int, line: int) -> None:
+    """Raises Invalid if a name in the header is one of the values that its column has again and again."""
+    for name, column in zip(found, columns, strict=True):
+        counts = column.counts
+        if counts is None or len(counts) > max(2, rows // 2):
+            continue
+        # A few of many: the header of a second file that was joined on, not a label.
+        if counts[name] > 0.005 * rows:
+            raise _looks_like_data(line, f"{name!r} stands {counts[name]:,} times in that column below")
+
+
+def _looks_like_data(line: int, why: str) -> Invalid:
+    return Invalid(
+        f"Line {line} looks like data, not like a header: {why}. Add a first line with the columns' names, "
+        "or read the file again and say that it has no header.",
+        [{"where": f"line {line}", "message": f"looks like data: {why}"}],
+        kind="no_header",
+    )
+
+
+def _nameless(position: int, width: int) -> str:
+    if position == 1:
+        return "has no name: give it one (a table saved by pandas has its index there; use index=False)"
+    if position == width:
+        return "has no name: give it one, or remove the delimiter at the end of each line"
+    return "has no name: give it one"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return cell.strip().lower() not in ("nan", "inf", "infinity")

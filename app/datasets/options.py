@@ -1,0 +1,73 @@
+"""How a file is to be read: what the user asked for, None where Headstart decides."""
+
+import codecs
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.core.errors import Invalid, Problem
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+AUTO = "auto"
+# Python counts these among its text codecs, but nobody saves a spreadsheet in them.
+_ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Options for `DatasetStore.reread`.
+
+    A field that is None keeps what was asked before (at first: Headstart decides). `encoding` and `delimiter`
+    may be "auto": let Headstart decide again. `header` False names the columns column_1, column_2, …;
+    True takes line 1 as the header even if it looks like data. `skip_ragged` leaves out rows with too many or too few cells.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+    skip_ragged: bool | None = None
+
+    def over(self, earlier: "ReadOptions") -> "ReadOptions":
+        """These options, filled up with earlier ones."""
+        values = {
+            name: value if value is not None else getattr(earlier, name)
+            for name, value in asdict(self).items()
+        }
+        for name in ("encoding", "delimiter"):
+            if values[name] == AUTO:
+                values[name] = None
+        return ReadOptions(**values)
+
+    def checked(self) -> "ReadOptions":
+        """Raises Invalid for an unknown encoding or delimiter."""
+        problems: list[Problem] = []
+        if self.encoding is not None and self.encoding != AUTO and not _is_text(self.encoding):
+            message = f"{self.encoding!r} is no encoding that Headstart knows; try utf-8 or windows-1252"
+            problems.append({"where": "encoding", "message": message})
+        if self.delimiter is not None and self.delimiter != AUTO and self.delimiter not in DELIMITERS:
+            message = f"{self.delimiter!r} can't separate columns; use a comma, a semicolon, a tab or a vertical bar"
+            problems.append({"where": "delimiter", "message": message})
+        if problems:
+            raise Invalid.from_problems("The file can't be read this way", problems)
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any] | None) -> "ReadOptions":
+        return cls(**(value or {}))
+
+
+def codec_name(encoding: str) -> str:
+    """Python's canonical name, so that "UTF8" and "utf-8" are one."""
+    return codecs.lookup(encoding).name
+
+
+def _is_text(encoding: str) -> bool:
+    try:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        return False
+    # The attribute tells text codecs from transformations such as base64 or rot13.
+    is_text = getattr(found, "_is_text_encoding", True)
+    return is_text and found.name.replace("-", "_") not in _ODD_CODECS

@@ -1,0 +1,135 @@
+"""Rows at rest: one Parquet file a version, with the rows' identity and their content hash.
+
+Columns: `__row_id` (int64, permanent, from 0), `__line` (int64, the physical line of the original where the row
+begins) and the user's columns as strings.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ROW_ID, LINE = "__row_id", "__line"
+ROWS_FILE = "rows.parquet"
+
+
+class ContentHash:
+    """SHA-256 over column names, row ids and cells; the same however the rows are cut into blocks.
+
+    Each column has two running hashes, of the cells' UTF-8 lengths (int64, little endian) and of their bytes one
+    after the other, so that ("ab", "c") and ("a", "bc") differ. The result is the SHA-256 of all digests in JSON.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._ids = hashlib.sha256()
+        self._cells = [(hashlib.sha256(), hashlib.sha256()) for _ in columns]
+
+    def add(self, ids: "pyarrow.Array", cells: Sequence["pyarrow.Array"]) -> None:
+        """One block: int64 ids and one large_string array a column, none of them a slice, none with nulls."""
+        import numpy as np
+
+        self._ids.update(ids.to_numpy().astype("<i8", copy=False).tobytes())
+        for (lengths, data), array in zip(self._cells, cells, strict=True):
+            _, offsets, content = array.buffers()
+            ends = np.frombuffer(offsets, dtype=np.int64)[: len(array) + 1]
+            lengths.update(np.diff(ends).astype("<i8", copy=False).tobytes())
+            if content is not None:
+                data.update(memoryview(content)[: int(ends[-1])])
+
+    def hexdigest(self) -> str:
+        cells = [[lengths.hexdigest(), data.hexdigest()] for lengths, data in self._cells]
+        whole = json.dumps([self._columns, self._ids.hexdigest(), cells], ensure_ascii=False)
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+
+class RowsWriter:
+    """Writes blocks of rows, one row group each, to a file aside; `finish` gives it its name.
+
+    Leaves nothing behind after `abort`.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self.rows = 0
+        self._hash = ContentHash(columns)
+        self._path = folder / ROWS_FILE
+        self._part = folder / f".{ROWS_FILE}.part"
+        fields = [(ROW_ID, pa.int64()), (LINE, pa.int64()), *((name, pa.string()) for name in columns)]
+        self._schema = pa.schema(fields)
+        # A text column's dictionary only costs time; labels stay small through zstd all the same.
+        self._writer = pq.ParquetWriter(
+            self._part, self._schema, compression="zstd", compression_level=1, use_dictionary=False
+        )
+
+    def write(self, columns: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
+        """`columns`: the block's cells, column by column; `lines`: where each row begins."""
+        import pyarrow as pa
+
+        ids = pa.array(range(self.rows, self.rows + len(lines)), pa.int64())
+        cells = [pa.array(values, pa.large_string()) for values in columns]
+        self._hash.add(ids, cells)
+        arrays = [ids, pa.array(lines, pa.int64()), *(array.cast(pa.string()) for array in cells)]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(lines))
+        self.rows += len(lines)
+
+    def finish(self) -> str:
+        """Makes the file durable; returns the content's SHA-256."""
+        self._writer.close()
+        with self._part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(self._part, self._path)
+        return self._hash.hexdigest()
+
+    def abort(self) -> None:
+        self._writer.close()
+        self._part.unlink(missing_ok=True)
+
+
+def read_page(folder: Path, offset: int, limit: int) -> list[dict[str, Any]]:
+    """Rows offset … offset+limit as {"row_id", "line", "cells": {column: str}}; reads only their row groups."""
+    import pyarrow.parquet as pq
+
+    items: list[dict[str, Any]] = []
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        begin = 0
+        for group in range(file.metadata.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            first, last = max(offset - begin, 0), min(offset + limit - begin, count)
+            if first < last:
+                for row in file.read_row_group(group).slice(first, last - first).to_pylist():
+                    items.append({"row_id": row.pop(ROW_ID), "line": row.pop(LINE), "cells": row})
+            begin += count
+            if begin >= offset + limit:
+                break
+    return items
+
+
+def read_columns(folder: Path, columns: Sequence[str]) -> "pyarrow.Table":
+    """`__row_id` and the named columns (each once, in this order), all rows."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        return file.read(columns=list(dict.fromkeys([ROW_ID, *columns])))
+
+
+def line_of(dataset_folder: Path, row_id: int) -> int | None:
+    """The line of a row in the original it came with; for messages, so it may be slow."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    versions = sorted(dataset_folder.glob(f"v*/{ROWS_FILE}"), key=lambda path: int(path.parent.name[1:]))
+    for path in reversed(versions):
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=[ROW_ID, LINE])
+        found = table.filter(pc.equal(table[ROW_ID], row_id))
+        if len(found):
+            return int(found[LINE][0].as_py())
+    return None

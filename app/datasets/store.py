@@ -1,0 +1,334 @@
+"""The data sets: upload, read, look, delete. The one place that writes the tables dataset and dataset_version."""
+
+import errno
+import fcntl
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, update
+from sqlmodel import Session, col
+
+from app.core import runs
+from app.core.clock import Clock, rfc3339
+from app.core.db import Database
+from app.core.errors import Conflict, HeadstartError, Invalid, NotFound
+from app.core.files import ID_PATTERN, Files, read_json
+from app.core.tables import Dataset, DatasetVersion, Run
+from app.datasets import rows as parquet
+from app.datasets.ingest import PROFILE_FILE, Finding, Ingested, ingest
+from app.datasets.options import ReadOptions
+from app.datasets.upload import ORIGINAL, Upload, is_alive, label
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["DatasetStore", "ReadOptions", "Upload"]
+
+MAX_PAGE = 1000
+_TELL_EVERY = 8 * 2**20
+_ORPHAN_SECONDS = 3600.0
+# What `options` says until the file was read.
+_UNDECIDED = {
+    "encoding": None,
+    "encoding_guessed": False,
+    "delimiter": None,
+    "header": None,
+    "skip_ragged": False,
+}
+_log = logging.getLogger(__name__)
+
+
+class _Gone(Exception):
+    """The data set was deleted while it was read."""
+
+
+class DatasetStore:
+    """Safe to share between threads, and between processes on one data folder."""
+
+    def __init__(self, database: Database, files: Files, clock: Clock = time.time) -> None:
+        self._database, self._files, self._clock = database, files, clock
+
+    # -- coming in ------------------------------------------------------------------------------------------
+
+    def begin(self, name: str, expected_bytes: int | None) -> Upload:
+        """Begins an upload. Raises Invalid for an empty name, NoSpace if `expected_bytes` would not fit."""
+        shown = label(name)
+        # The original, and its rows once more.
+        self._files.require_free(2 * (expected_bytes or 0), f"the upload of {shown}")
+        return Upload(self._database, self._files, shown, self._clock)
+
+    def read(self, dataset_id: str) -> None:
+        """Reads the original into rows: blocks until the state is ready or failed.
+
+        Does nothing for a data set that is not in state "reading"; a second caller waits for the first.
+        """
+        with self._reading(dataset_id) as dataset:
+            if dataset is not None:
+                self._read(dataset)
+
+    def unread(self) -> list[str]:
+        """The data sets in state "reading", oldest first: whoever read them may have died."""
+        query = (
+            select(col(Dataset.id)).where(col(Dataset.state) == "reading").order_by(col(Dataset.created_at))
+        )
+        with self._database.read() as session:
+            return list(session.execute(query).scalars())
+
+    def reread(self, dataset_id: str, options: ReadOptions) -> None:
+        """Puts the data set back to "reading" with other options; the caller then calls `read`.
+
+        Raises NotFound, Invalid (options), Conflict while it is read and when a run uses it.
+        """
+        options.checked()
+        with self._database.write() as session:
+            dataset = _get(session, dataset_id)
+            if dataset.state == "reading":
+                raise Conflict(f"{dataset.name} is still being read; try again in a moment.")
+            users = _users(session, dataset_id, dataset.version)
+            if users:
+                raise Conflict(
+                    f"{_named(users)} {'uses' if len(users) == 1 else 'use'} {dataset.name} as it was read. "
+                    "Upload the file once more to read it in another way."
+                )
+            asked = options.over(ReadOptions.from_dict((dataset.options or {}).get("asked")))
+            dataset.state, dataset.error, dataset.bytes_read = "reading", None, 0
+            dataset.options = {"asked": asked.as_dict()}
+            session.execute(
+                delete(DatasetVersion).where(
+                    col(DatasetVersion.dataset_id) == dataset_id,
+                    col(DatasetVersion.version) == dataset.version,
+                )
+            )
+
+    def sweep(self) -> int:
+        """Removes the folders of uploads whose process died, an hour old or more; returns how many."""
+        root = self._files.root / "datasets"
+        if not root.is_dir():
+            return 0
+        with self._database.read() as session:
+            known = set(session.execute(select(col(Dataset.id))).scalars())
+        removed = 0
+        for folder in root.iterdir():
+            if not ID_PATTERN.match(folder.name) or folder.name in known or is_alive(folder):
+                continue
+            if self._clock() - folder.stat().st_mtime > _ORPHAN_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+        return removed
+
+    # -- looking --------------------------------------------------------------------------------------------
+
+    def view(self, dataset_id: str) -> dict[str, Any]:
+        """The data set with its profile and problems, as the JSON API shows it. Raises NotFound."""
+        with self._database.read() as session:
+            dataset = _get(session, dataset_id)
+            version = session.get(DatasetVersion, (dataset_id, dataset.version))
+        profile, problems = None, _errors(dataset)
+        if dataset.state == "ready":
+            try:
+                profile = read_json(self._files.version(dataset_id, dataset.version) / PROFILE_FILE)
+                problems = profile.pop("problems")
+            except FileNotFoundError:
+                pass  # deleted, or read again, since the row was looked at
+        return {**_summary(dataset, version), "profile": profile, "problems": problems}
+
+    def views(self) -> list[dict[str, Any]]:
+        """All data sets, newest first, without profile and problems."""
+        query = (
+            select(Dataset, DatasetVersion)
+            .outerjoin(
+                DatasetVersion,
+                (col(DatasetVersion.dataset_id) == col(Dataset.id))
+                & (col(DatasetVersion.version) == col(Dataset.version)),
+            )
+            .order_by(col(Dataset.created_at).desc(), col(Dataset.id))
+        )
+        with self._database.read() as session:
+            return [_summary(dataset, version) for dataset, version in session.execute(query).tuples()]
+
+    def rows(self, dataset_id: str, offset: int, limit: int, version: int | None = None) -> dict[str, Any]:
+        """A page of at most MAX_PAGE rows. Raises NotFound; Conflict unless the data set is ready."""
+        found = self._version(dataset_id, version)
+        offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
+        folder = self._files.version(dataset_id, found.version)
+        items = parquet.read_page(folder, offset, limit)
+        return {"offset": offset, "rows": found.rows, "columns": found.columns, "items": items}
+
+    def table(self, dataset_id: str, version: int, columns: Sequence[str]) -> "pyarrow.Table":
+        """`__row_id` (int64) and the named columns (string), all rows.
+
+        Raises NotFound, Conflict, and Invalid for a column that is not there.
+        """
+        found = self._version(dataset_id, version)
+        problems = [
+            Finding(
+                where=name, message=f"is no column; there are: {', '.join(found.columns)}", severity="error"
+            )
+            for name in columns
+            if name not in found.columns
+        ]
+        if problems:
+            raise Invalid.from_problems("The data set has no such column", list(problems))
+        return parquet.read_columns(self._files.version(dataset_id, version), columns)
+
+    # -- going ----------------------------------------------------------------------------------------------
+
+    def delete(self, dataset_id: str) -> int:
+        """Deletes the data set with all its files; returns the freed bytes.
+
+        Raises NotFound, and Conflict if a run uses it.
+        """
+        with self._database.write() as session:
+            dataset = _get(session, dataset_id)
+            users = _users(session, dataset_id)
+            if users:
+                raise Conflict(
+                    f"{_named(users)} {'uses' if len(users) == 1 else 'use'} {dataset.name}: "
+                    f"delete {'that run' if len(users) == 1 else 'those runs'} first."
+                )
+            session.delete(dataset)
+        folder = self._files.dataset(dataset_id)
+        freed = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        shutil.rmtree(folder, ignore_errors=True)
+        return freed
+
+    # -- inside ---------------------------------------------------------------------------------------------
+
+    def _version(self, dataset_id: str, version: int | None) -> DatasetVersion:
+        with self._database.read() as session:
+            return runs.version_of(session, dataset_id, version)
+
+    @contextmanager
+    def _reading(self, dataset_id: str) -> Iterator[Dataset | None]:
+        """The data set if it is to be read, under a lock that one reader holds at a time."""
+        with self._database.read() as session:
+            known = session.get(Dataset, dataset_id) is not None
+        folder = self._files.dataset(dataset_id) if known else None
+        if folder is None or not folder.is_dir():
+            yield None
+            return
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with self._database.read() as session:
+                dataset = session.get(Dataset, dataset_id)
+            yield dataset if dataset is not None and dataset.state == "reading" else None
+
+    def _read(self, dataset: Dataset) -> None:
+        folder = self._files.version(dataset.id, dataset.version)
+        # Parts given to rows that are about to be read anew mean nothing any more. Later versions only add
+        # rows to those of the first, so only the first can be read anew.
+        if dataset.version == 1:
+            shutil.rmtree(self._files.dataset(dataset.id) / "splits", ignore_errors=True)
+        options = ReadOptions.from_dict((dataset.options or {}).get("asked"))
+        try:
+            self._files.require_free(dataset.bytes, f"reading {dataset.name}")
+            self._succeed(dataset, ingest(folder / ORIGINAL, folder, options, self._progress(dataset.id)))
+        except _Gone:
+            shutil.rmtree(self._files.dataset(dataset.id), ignore_errors=True)
+        except HeadstartError as error:
+            self._fail(dataset.id, error)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                what = f"The disk ran full while {dataset.name} was read. Free some space and read the file again."
+                self._fail(dataset.id, HeadstartError(what, kind="disk"))
+            else:
+                self._fail(dataset.id, _bug(dataset, error))
+        except Exception as error:
+            self._fail(dataset.id, _bug(dataset, error))
+
+    def _progress(self, dataset_id: str) -> Any:
+        told = 0
+
+        def tell(bytes_read: int) -> None:
+            nonlocal told
+            if bytes_read - told >= _TELL_EVERY:
+                told = bytes_read
+                self._move(dataset_id, {"bytes_read": bytes_read})
+
+        return tell
+
+    def _succeed(self, dataset: Dataset, found: Ingested) -> None:
+        version = DatasetVersion(
+            dataset_id=dataset.id,
+            version=dataset.version,
+            rows=found.rows,
+            columns=found.columns,
+            sha256=found.sha256,
+            created_at=self._clock(),
+        )
+        ready = {"state": "ready", "bytes_read": dataset.bytes, "options": found.used, "error": None}
+        self._move(dataset.id, ready, version)
+
+    def _fail(self, dataset_id: str, error: HeadstartError) -> None:
+        try:
+            self._move(dataset_id, {"state": "failed", "error": error.as_dict()})
+        except _Gone:
+            shutil.rmtree(self._files.dataset(dataset_id), ignore_errors=True)
+
+    def _move(self, dataset_id: str, values: dict[str, Any], version: DatasetVersion | None = None) -> None:
+        """Changes a data set that is being read. Raises _Gone if it was deleted."""
+        reading = (col(Dataset.id) == dataset_id, col(Dataset.state) == "reading")
+        with self._database.write() as session:
+            if runs.rowcount(session.execute(update(Dataset).where(*reading).values(**values))) != 1:
+                raise _Gone
+            if version is not None:
+                session.add(version)
+
+
+def _get(session: Session, dataset_id: str) -> Dataset:
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise NotFound(f"There is no data set {dataset_id!r}. It may have been deleted.")
+    return dataset
+
+
+def _users(session: Session, dataset_id: str, version: int | None = None) -> list[str]:
+    query = select(col(Run.name)).where(col(Run.dataset_id) == dataset_id).order_by(col(Run.created_at))
+    if version is not None:
+        query = query.where(col(Run.dataset_version) == version)
+    return list(session.execute(query).scalars())
+
+
+def _named(users: Sequence[str]) -> str:
+    if len(users) == 1:
+        return f"The run {users[0]!r}"
+    more = f" and {len(users) - 5} more" if len(users) > 5 else ""
+    return f"The runs {', '.join(map(repr, users[:5]))}{more}"
+
+
+def _summary(dataset: Dataset, version: DatasetVersion | None) -> dict[str, Any]:
+    return {
+        "id": dataset.id,
+        "name": dataset.name,
+        "state": dataset.state,
+        "bytes": dataset.bytes,
+        "bytes_read": dataset.bytes_read,
+        "created_at": rfc3339(dataset.created_at),
+        "version": dataset.version,
+        "rows": version.rows if version else None,
+        "columns": version.columns if version else None,
+        "sha256": version.sha256 if version else None,
+        "options": {**_UNDECIDED, **(dataset.options or {})},
+        "error": dataset.error,
+    }
+
+
+def _errors(dataset: Dataset) -> list[Finding]:
+    if dataset.error is None:
+        return []
+    return [
+        {"where": problem["where"], "message": problem["message"], "severity": "error"}
+        for problem in dataset.error["problems"]
+    ] or [{"where": "", "message": dataset.error["message"], "severity": "error"}]
+
+
+def _bug(dataset: Dataset, error: Exception) -> HeadstartError:
+    _log.error("reading data set %s failed", dataset.id, exc_info=error)
+    return HeadstartError(
+        f"{dataset.name} could not be read, and that is a fault of Headstart ({type(error).__name__}). "
+        "The file is kept; the server's log says more."
+    )

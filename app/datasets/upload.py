@@ -1,0 +1,120 @@
+"""A file on its way in: streamed to `.part`, and given its name only when all of it is on the disk."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+from app.core.clock import Clock
+from app.core.db import Database
+from app.core.errors import Invalid, NoSpace
+from app.core.files import RESERVE, Files, megabytes, new_id
+from app.core.tables import Dataset
+from app.datasets.options import ReadOptions
+
+ORIGINAL = "original"
+PART = "original.part"
+_BUFFER = 2**20
+_LOOK_AT_DISK_EVERY = 64 * 2**20
+
+
+class Upload:
+    """One upload. End it with `commit` or `abort`; a process that dies leaves a folder that `sweep` removes.
+
+    The open file carries a lock all the time: that is how `sweep` tells a living upload from a dead one.
+    """
+
+    def __init__(self, database: Database, files: Files, name: str, clock: Clock = time.time) -> None:
+        self.id = new_id()
+        self.bytes = 0
+        self._database, self._files, self._name, self._clock = database, files, name, clock
+        self._looked = 0
+        folder = files.version(self.id, 1)
+        folder.mkdir(parents=True)
+        self._part = folder / PART
+        self._file = self._part.open("wb", buffering=_BUFFER)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def write(self, chunk: bytes) -> None:
+        """Raises NoSpace, after removing everything, when the disk runs full."""
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            self._full(error)
+        self.bytes += len(chunk)
+        if self.bytes - self._looked >= _LOOK_AT_DISK_EVERY:
+            self._looked = self.bytes
+            if self._files.free_bytes() < RESERVE:
+                self._full(OSError(errno.ENOSPC, "reserve reached"))
+
+    def commit(self) -> None:
+        """Makes the file durable and the data set known (state "reading"). Raises Invalid if it is empty."""
+        if self.bytes == 0:
+            self.abort()
+            raise Invalid(f"{self._name} is empty: there is nothing in it. Choose a file with rows.")
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._full(error)
+        os.replace(self._part, self._part.with_name(ORIGINAL))
+        for folder in (self._part.parent, self._part.parent.parent, self._part.parent.parent.parent):
+            sync_folder(folder)
+        dataset = Dataset(
+            id=self.id,
+            name=self._name,
+            bytes=self.bytes,
+            created_at=self._clock(),
+            options={"asked": ReadOptions().as_dict()},
+        )
+        with self._database.write() as session:
+            session.add(dataset)
+        self._file.close()
+
+    def abort(self) -> None:
+        """Removes everything. Does no harm after an error."""
+        shutil.rmtree(self._files.dataset(self.id), ignore_errors=True)
+        with contextlib.suppress(OSError):  # its last buffer may not fit on the disk, and is not wanted
+            self._file.close()
+
+    def _full(self, error: OSError) -> None:
+        self.abort()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        raise NoSpace(
+            f"The disk ran full while {self._name} came in ({megabytes(self.bytes)} so far). "
+            f"Free some space in {self._files.root} and try again."
+        ) from error
+
+
+def label(name: str) -> str:
+    """The name to show: one line of at most 200 characters. Raises Invalid if nothing is left."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200]
+    if not shown:
+        raise Invalid("The data set needs a name: give the file's name, for example reviews.csv.")
+    return shown
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename or a new file in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether an upload is still writing into this data set's folder."""
+    for name in (PART, ORIGINAL):
+        try:
+            with (folder / "v1" / name).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            continue
+        except BlockingIOError:
+            return True
+    return False
