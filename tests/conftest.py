@@ -1,14 +1,17 @@
-"""What every room's tests share: a data folder in tmp_path with a migrated database, and a clock to turn."""
+"""What every room's tests share: a data folder in tmp_path with a migrated database, a queued run, a clock to turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from app.core import runs
 from app.core.db import Database
-from app.core.files import Files
+from app.core.files import Files, new_id
 from app.core.migrate import migrate
 from app.core.settings import Settings
+from app.core.spec import RunSpec, parse_spec
+from app.core.tables import Dataset, DatasetVersion
 
 
 class TurnedClock:
@@ -49,3 +52,50 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def files(settings: Settings) -> Files:
     return Files(settings.files_root)
+
+
+@pytest.fixture
+def dataset_id(database: Database, clock: TurnedClock) -> str:
+    dataset_id = new_id()
+    with database.write() as session:
+        session.add(Dataset(id=dataset_id, name="reviews.csv", state="ready", created_at=clock()))
+        session.flush()
+        session.add(
+            DatasetVersion(
+                dataset_id=dataset_id,
+                version=1,
+                rows=10,
+                columns=["text", "label"],
+                sha256="0" * 64,
+                created_at=clock(),
+            )
+        )
+    return dataset_id
+
+
+@pytest.fixture
+def spec(dataset_id: str) -> RunSpec:
+    columns = {"text": "text", "label": "label"}
+    return parse_spec(
+        {
+            "dataset": dataset_id,
+            "dataset_version": 1,
+            "task": "classification",
+            "columns": columns,
+            "name": "Reviews",
+        }
+    )
+
+
+@pytest.fixture
+def queue_run(database: Database, spec: RunSpec, clock: TurnedClock) -> Callable[[], str]:
+    """Queues one more run and returns its id."""
+
+    def queue() -> str:
+        run_id = new_id()
+        with database.write() as session:
+            runs.create(session, run_id, spec, "0" * 64, clock())
+        clock.turn(1)
+        return run_id
+
+    return queue

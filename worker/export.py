@@ -66,9 +66,7 @@ def model_card(
     front.append("---")
     lines = [*front, "", f"# {_plain(spec.name or 'Headstart run')}", ""]
     lines += [
-        f"A `{spec.model}` model fine-tuned with Headstart to tell {len(labels)} labels apart: "
-        + ", ".join(f"`{_plain(label)}`" for label in labels[:30])
-        + (" and others." if len(labels) > 30 else "."),
+        f"A `{spec.model}` model fine-tuned with Headstart to tell {len(labels)} labels apart: {_names(labels)}.",
         "",
         "## How to load it",
         "",
@@ -119,6 +117,11 @@ def _metrics_table(
         cells = [f"{values[name]:.4f}" if name in values else "" for values in columns.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _names(labels: list[str], limit: int = 30) -> str:
+    names = ", ".join(f"`{_plain(label)}`" for label in labels[:limit])
+    return f"{names} and {len(labels) - limit} more" if len(labels) > limit else names
 
 
 def _plain(text: str) -> str:

@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from app.datasets.store import DatasetStore
-from app.models.catalog import ModelCatalog
-from app.models.hub import fetch
-from app.tasks.examples import Examples, load_examples
 from safetensors.torch import load_file, save_file
 
 from app.core import runs
@@ -22,14 +18,18 @@ from app.core.events import PointValue
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
+from app.datasets.store import DatasetStore
+from app.models.catalog import ModelCatalog
+from app.models.hub import fetch
 from app.tasks import task as task_named
+from app.tasks.examples import Examples, load_examples
 from worker import baselines, evaluate, plan
 from worker.backbone import load_classifier, pick_device
 from worker.encode import Encoded, encode
 from worker.export import export_model, model_card, zip_folder
-from worker.loop import Evaluated, Recipe, Started, Step, Stopped, train
+from worker.loop import Evaluated, Recipe, Started, Step, Stopped, balanced, train
 from worker.recorder import Recorder
-from worker.transfer import plan_for
+from worker.transfer import make_plan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -97,7 +97,6 @@ class Finetune:
         )
         self._check_cancel()
         self.model, self.tokenizer = load_classifier(folder, self.labels, spec.seed)
-        self.model.to(self.device)
         recorder.progress(phase="encoding")
         parts = {name: self._encode(examples.part(name)) for name in ("train", "validation")}
         recorder.progress(phase="training")
@@ -105,8 +104,8 @@ class Finetune:
         recorder.progress(phase="testing", eta_seconds=None)
         test = self._encode(examples.part("test"))
         outcome = self._measure(parts["train"], parts["validation"], test)
-        truncated = sum(part.encoded.truncated for part in (*parts.values(), test))
-        outcome["results"]["truncated"] = truncated
+        cut = [len(part.encoded.truncated) for part in (*parts.values(), test)]
+        outcome["results"]["truncated"] = sum(cut)
         recorder.progress(phase="exporting")
         self._export(outcome["metrics"], outcome["baselines"])
         return outcome
@@ -122,12 +121,12 @@ class Finetune:
     def _encode(self, examples: Examples) -> Part:
         assert self.spec.max_length is not None
         encoded = encode(
-            self.tokenizer, examples.texts, self.spec.max_length, lambda done: self._check_cancel()
+            self.tokenizer, examples.texts, self.spec.max_length, lambda _done, _total: self._check_cancel()
         )
-        if encoded.truncated:
+        if len(encoded.truncated):
             self.recorder.log(
                 "warning",
-                f"{encoded.truncated} of {len(examples.texts)} texts are longer than "
+                f"{len(encoded.truncated)} of {len(examples.texts)} texts are longer than "
                 f"{self.spec.max_length} tokens and lose their end.",
             )
         number = {label: index for index, label in enumerate(self.labels)}
@@ -147,7 +146,7 @@ class Finetune:
             train_part.encoded,
             train_part.truth,
             recipe,
-            plan_for(self.spec.strategy, self.model, recipe),
+            make_plan(self.model, self.spec.strategy, recipe.weight_decay),
             judge,
             self.task.primary,
             self.device,
@@ -178,8 +177,7 @@ class Finetune:
         assert spec.warmup_ratio is not None and spec.weight_decay is not None
         weights = None
         if spec.class_weights == "balanced":
-            counts = np.bincount(train_part.truth, minlength=len(self.labels))
-            weights = tuple(float(len(train_part.truth) / (len(counts) * max(1, count))) for count in counts)
+            weights = balanced(train_part.truth, len(self.labels))
         return Recipe(
             epochs=spec.epochs,
             batch_size=spec.batch_size,

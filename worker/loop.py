@@ -143,7 +143,8 @@ def train(
     total = sum(parameter.numel() for parameter in model.parameters())
     yield Started(steps, warmup, plan.trainable, total, dtype, str(device))
 
-    step, stale, best = 0, 0, (-math.inf, -math.inf)
+    step, stale = 0, 0
+    best: tuple[float, float] | None = None
     model.train()
     for epoch in range(recipe.epochs):
         for rows in epoch_batches(data.lengths, rows_a_step, recipe.seed, epoch):
@@ -170,7 +171,7 @@ def train(
                     reduction="sum",
                     label_smoothing=recipe.label_smoothing,
                 ).div(weight)
-                share.backward()
+                share.backward()  # type: ignore[no-untyped-call]
                 loss += share.detach()
 
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -193,7 +194,7 @@ def train(
             scores = evaluate(model)
             model.train()
             score = _rank(scores, primary)
-            better = score > best or step == 1 or best == (-math.inf, -math.inf)
+            better = best is None or score > best
             best, stale = (score, 0) if better else (best, stale + 1)
             yield Evaluated(step, done, scores, better, time.perf_counter() - began, clock())
             if recipe.patience is not None and stale >= recipe.patience and step < steps:

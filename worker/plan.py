@@ -13,8 +13,7 @@ import torch
 import transformers
 
 from app.core.files import write_json_once
-
-ORDER_VERSION = 1  # raise when worker.batches orders rows in another way
+from worker.batches import ORDER_VERSION
 
 
 def frozen_plan(path: Path, device: torch.device, micro_batch: int) -> tuple[dict[str, Any], list[str]]:

@@ -1,0 +1,68 @@
+"""The zip holds the folder's files at its root, the same bytes each time; the card says how to load it."""
+
+import zipfile
+from pathlib import Path
+
+from app.core.spec import RunSpec
+from worker.export import model_card, zip_folder
+
+SPEC = RunSpec(
+    dataset="a" * 12,
+    task="classification",
+    columns={"text": "text", "label": "label"},
+    name="Reviews | <b>`x`</b>\nnext",
+    max_length=64,
+)
+
+
+def folder_of_two(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "sub" / "weights.bin").write_bytes(bytes(range(256)) * 100)
+    return folder
+
+
+def test_the_zip_unpacks_to_the_folder(tmp_path: Path) -> None:
+    folder = folder_of_two(tmp_path)
+    zip_folder(folder, tmp_path / "checkpoint.zip")
+    with zipfile.ZipFile(tmp_path / "checkpoint.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["config.json", "sub/weights.bin"]
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert archive.read("sub/weights.bin") == (folder / "sub" / "weights.bin").read_bytes()
+
+
+def test_the_same_files_give_the_same_zip(tmp_path: Path) -> None:
+    folder = folder_of_two(tmp_path)
+    zip_folder(folder, tmp_path / "one.zip")
+    zip_folder(folder, tmp_path / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_the_card_shows_metrics_beside_the_baselines_and_how_to_load() -> None:
+    card = model_card(
+        SPEC,
+        {"name": "reviews.csv", "version": 2, "sha256": "f" * 64},
+        {"train": 80, "validation": 10, "test": 10},
+        ["negative", "positive"],
+        {"accuracy": 0.9},
+        {"majority": {"accuracy": 0.5}, "tfidf": {"accuracy": 0.95}},
+    )
+    assert "| accuracy | 0.9000 | 0.5000 | 0.9500 |" in card
+    assert "truncation=True, max_length=64" in card
+    assert "10 held-out rows" in card
+    assert "f" * 64 in card
+
+
+def test_names_from_outside_can_not_break_the_card() -> None:
+    card = model_card(
+        SPEC,
+        {"name": "a`b|c\n# evil", "version": 1, "sha256": ""},
+        {"train": 1, "validation": 1, "test": 1},
+        ["x"],
+        None,
+        None,
+    )
+    assert "\n# evil" not in card
+    assert "<b>" not in card.split("```json")[0]

@@ -1,0 +1,87 @@
+"""The recorder keeps the loop free of the database and loses no point."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from app.core import attempts, events, runs
+from app.core.attempts import LEASE_SECONDS, LostRun
+from app.core.db import Database
+from app.core.events import PointValue
+from tests.conftest import TurnedClock
+from worker.recorder import Recorder
+
+QueueRun = Callable[[], str]
+
+
+@pytest.fixture
+def run_id(database: Database, queue_run: QueueRun, clock: TurnedClock) -> str:
+    run_id = queue_run()
+    with database.write() as session:
+        assert attempts.claim(session, run_id, clock()) == 1
+    return run_id
+
+
+def steps(database: Database, run_id: str) -> list[int]:
+    with database.read() as session:
+        found = events.read_points(session, run_id, ["train/loss"])
+    return list(found["train/loss"]["step"])
+
+
+def test_leaving_it_writes_every_point_in_order(database: Database, run_id: str, clock: TurnedClock) -> None:
+    with Recorder(database, run_id, 1, clock) as recorder:
+        for step in range(1, 501):
+            recorder.points(PointValue("train/loss", step, 1.0, clock()))
+        recorder.progress(step=500)
+        recorder.log("info", "done")
+    assert steps(database, run_id) == list(range(1, 501))
+    with database.read() as session:
+        assert runs.get(session, run_id).step == 500
+        assert "done" in [event.payload.get("message") for event in events.after(session, run_id, 0)]
+
+
+def test_points_wait_while_the_database_is_locked(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    impatient = Database(database.url)
+    with impatient.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    recorder = Recorder(impatient, run_id, 1, clock)
+    with database.write() as session:
+        session.execute(text("SELECT 1"))  # the transaction begins, and with it the lock
+        recorder.points(PointValue("train/loss", 1, 1.0, clock()))
+        assert recorder._try_flush() is False
+        recorder.points(PointValue("train/loss", 2, 1.0, clock()))
+    recorder.flush()
+    impatient.close()
+    assert steps(database, run_id) == [1, 2]
+
+
+def test_a_cancel_reaches_the_trainer_with_the_next_write(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    recorder = Recorder(database, run_id, 1, clock)
+    recorder.flush()
+    assert not recorder.cancelled.is_set()
+    with database.write() as session:
+        runs.request_cancel(session, run_id, clock())
+    recorder.flush()
+    assert recorder.cancelled.is_set()
+
+
+def test_a_lost_run_is_told_and_nothing_is_written(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    told = threading.Event()
+    recorder = Recorder(database, run_id, 1, clock, on_lost=told.set)
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+    recorder.points(PointValue("train/loss", 1, 1.0, clock()))
+    with pytest.raises(LostRun):
+        recorder.flush()
+    assert told.is_set()
+    assert recorder.lost.is_set()
+    assert steps(database, run_id) == []
