@@ -76,9 +76,9 @@ def give_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
             tokenizer.pad_token = tokenizer.eos_token
         else:
             tokenizer.add_special_tokens({"pad_token": "[PAD]"})
-    rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
-        with quiet():  # it tells at length how the new row begins: as the mean of the others, without a draw
+    embeddings: Any = model.get_input_embeddings()
+    if len(tokenizer) > embeddings.weight.shape[0]:
+        with quiet():  # it would tell at length how the new row begins
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     config.pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
     tokenizer.padding_side = "right"
@@ -162,21 +162,21 @@ def new_head(model: PreTrainedModel, seed: int) -> None:
                 # transformers marks what it has loaded or initialised and then leaves it alone
                 tensor._is_hf_initialized = False  # type: ignore[attr-defined]
             with torch.no_grad():
-                model._init_weights(module)
+                model._init_weights(module)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without transformers' loading report and progress bars: that a head is new is no news here."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         logging.set_verbosity(level)
         if bars:
-            logging.enable_progress_bar()
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _why(folder: Path, error: Exception) -> str:

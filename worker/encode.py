@@ -17,13 +17,13 @@ class Encoded:
     """n encoded texts without padding. Row i is `ids[offsets[i]:offsets[i + 1]]`, special tokens included.
 
     ids: int32 (tokens,). offsets: int64 (n + 1,). lengths: int32 (n,), tokens of each row, at least 1.
-    token_type_ids: int32 (tokens,), only for models that read them. truncated: how many rows lost text.
+    token_type_ids: int32 (tokens,), only for models that read them. truncated: int64, the rows that lost text.
     """
 
     ids: IntArray
     offsets: npt.NDArray[np.int64]
     lengths: IntArray
-    truncated: int
+    truncated: npt.NDArray[np.int64]
     token_type_ids: IntArray | None = None
 
     def __len__(self) -> int:
@@ -34,9 +34,9 @@ def encode(
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     max_length: int,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Encoded:
-    """Encodes `texts`, each cut at the right to `max_length` tokens; `progress(done)` after each chunk.
+    """Encodes `texts`, each cut at the right to `max_length` tokens; `progress(done, total)` after each chunk.
 
     A text without any token (the empty string in GPT-2) becomes one end-of-text or padding token, because
     a model has to read something. The tokenizer is left without truncation and padding: its state is what
@@ -53,7 +53,7 @@ def encode(
     )
     rows: list[IntArray] = []
     types: list[IntArray] = []
-    truncated = 0
+    truncated: list[int] = []
     for start in range(0, len(texts), CHUNK):
         batch = tokenizer(
             list(texts[start : start + CHUNK]),
@@ -66,9 +66,10 @@ def encode(
         rows += [np.array(ids or [empty], dtype=np.int32) for ids in batch["input_ids"]]
         if typed:
             types += [np.array(ids or [0], dtype=np.int32) for ids in batch["token_type_ids"]]
-        truncated += _cut(tokenizer, batch, texts[start : start + CHUNK], max_length)
+        cut = _cut(tokenizer, batch, texts[start : start + CHUNK], max_length)
+        truncated += [start + row for row in cut]
         if progress is not None:
-            progress(min(start + CHUNK, len(texts)))
+            progress(min(start + CHUNK, len(texts)), len(texts))
     if tokenizer.is_fast:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
@@ -79,7 +80,7 @@ def encode(
         ids=_flat(rows),
         offsets=offsets,
         lengths=lengths,
-        truncated=truncated,
+        truncated=np.array(truncated, dtype=np.int64),
         token_type_ids=_flat(types) if typed else None,
     )
 
@@ -90,10 +91,12 @@ def _flat(rows: list[IntArray]) -> IntArray:
 
 def _cut(
     tokenizer: PreTrainedTokenizerBase, batch: BatchEncoding, texts: Sequence[str], max_length: int
-) -> int:
-    """How many rows of a batch lost text. The Rust tokenizer keeps what it cut off; others are asked again."""
+) -> list[int]:
+    """The rows of a batch that lost text. The Rust tokenizer keeps what it cut off; others are asked again."""
     if batch.encodings is not None:
-        return sum(1 for encoding in batch.encodings if encoding.overflowing)
-    full = [text for text, ids in zip(texts, batch["input_ids"], strict=True) if len(ids) == max_length]
-    whole = tokenizer(full, truncation=False, verbose=False)["input_ids"] if full else []
-    return sum(1 for ids in whole if len(ids) > max_length)
+        return [row for row, encoding in enumerate(batch.encodings) if encoding.overflowing]
+    full = [row for row, ids in enumerate(batch["input_ids"]) if len(ids) == max_length]
+    whole = (
+        tokenizer([texts[row] for row in full], truncation=False, verbose=False)["input_ids"] if full else []
+    )
+    return [row for row, ids in zip(full, whole, strict=True) if len(ids) > max_length]

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from worker.backbone import pad_id
+from worker.backbone import pad_id, text_config
 from worker.batches import collate, eval_batches
 from worker.encode import Encoded
 
@@ -17,6 +17,8 @@ def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.de
 
     Always in float32: what is published is not the training's bfloat16.
     """
+    if len(encoded) == 0:
+        return np.zeros((0, text_config(model).num_labels), dtype=np.float32)
     training = model.training
     model.eval()
     padding = pad_id(model)
@@ -24,8 +26,6 @@ def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.de
     try:
         with torch.inference_mode():
             parts = [model(**collate(encoded, rows, padding, device)).logits.float() for rows in batches]
-            if not parts:
-                return np.zeros((0, model.config.num_labels), dtype=np.float32)
             joined: Floats = torch.cat(parts).cpu().numpy()  # the only wait for a GPU
     finally:
         model.train(training)

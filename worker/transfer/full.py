@@ -7,6 +7,6 @@ from worker.optim import Rule, parameter_groups
 from worker.transfer.plan import Plan
 
 
-def plan(options: Full, model: nn.Module, weight_decay: float) -> Plan:
+def plan(model: nn.Module, options: Full, weight_decay: float) -> Plan:
     model.requires_grad_(True)
     return Plan(parameter_groups(model, [Rule(".*")], weight_decay))
