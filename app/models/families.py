@@ -2,7 +2,7 @@
 
 A torch-free part of transformers' table of sequence classification models (a test holds it to that table): single
 text encoders and decoders. Left out: encoder-decoders (T5, BART), models of more than text, models of
-proteins, and those that take no attention mask (FNet).
+proteins, and those whose answer depends on the padding beside a text (FNet, Nyströmformer).
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,6 @@ FAMILIES: dict[str, Family] = {
     "modernbert": Family("encoder", default=8192),
     "mpnet": _ROBERTA,
     "nomic_bert": Family("encoder", default=2048),
-    "nystromformer": _ENCODER,
     "rembert": _ENCODER,
     "roberta": _ROBERTA,
     "roberta-prelayernorm": _ROBERTA,

@@ -127,12 +127,6 @@ def longest_input(config: dict[str, Any], tokenizer: dict[str, Any] | None = Non
         break
     if positions is None:
         return by_tokenizer
-    if (
-        config["model_type"] == "deberta-v2"
-        and config.get("position_biased_input") is False
-        and positions < 1
-    ):
-        return by_tokenizer
     if family.positions == "offset":
         # MPNet fixes the padding's index at 1; the others take it from the config, 1 in all published ones.
         padding = 1 if config["model_type"] == "mpnet" else config.get("pad_token_id")
