@@ -52,7 +52,7 @@ FAMILIES: dict[str, Family] = {
     "roformer": Family("encoder", default=1536),
     "squeezebert": _ENCODER,
     "xlm-roberta": _ROBERTA,
-    "xlm-roberta-xl": _ROBERTA,
+    "xlm-roberta-xl": Family("encoder", "offset", default=514),
     "biogpt": Family("decoder", default=1024),
     "bloom": Family("decoder", "none"),
     "falcon": Family("decoder", default=2048),
