@@ -21,9 +21,14 @@ SAMPLE = Path(__file__).parents[1] / "datasets" / "sample.csv"
 def run_view(services: Services, run_id: str) -> dict[str, Any]:
     """A run as the API shows it, with `dataset_name` and `checkpoint` (its address, None while there is none)."""
     with services.database.read() as session:
-        run = runs.get(session, run_id)
-        dataset = session.get(Dataset, run.dataset_id)
-        return _complete(services, run, dataset.name if dataset else run.dataset_id)
+        return run_view_in(services, session, run_id)
+
+
+def run_view_in(services: Services, session: Session, run_id: str) -> dict[str, Any]:
+    """The same out of the caller's snapshot."""
+    run = runs.get(session, run_id)
+    dataset = session.get(Dataset, run.dataset_id)
+    return _complete(services, run, dataset.name if dataset else run.dataset_id)
 
 
 def run_views(services: Services) -> list[dict[str, Any]]:

@@ -1,0 +1,194 @@
+"""The live charts as Bokeh figures without data; static/js/charts.js fills their named sources and streams into them.
+
+Python decides what a chart looks like, the browser only moves numbers, so the page needs no inline script and no
+eval. A figure depends on the theme alone, so it is made once per theme. Bokeh is imported inside: 0.8 s.
+"""
+
+import threading
+from functools import cache
+from typing import Any, Literal
+
+Theme = Literal["light", "dark"]
+# The colours of static/app.css.
+COLOURS: dict[str, dict[str, str]] = {
+    "light": {
+        "ink": "#1b1e22",
+        "muted": "#667078",
+        "line": "#e4e6e3",
+        "panel": "#ffffff",
+        "train": "#5b7fb8",
+        "valid": "#d9570b",
+        "second": "#0b6e62",
+    },
+    "dark": {
+        "ink": "#e7e9ec",
+        "muted": "#98a2ab",
+        "line": "#2a3036",
+        "panel": "#181c20",
+        "train": "#7fa6e6",
+        "valid": "#ff9a55",
+        "second": "#3ecfb7",
+    },
+}
+_importing = threading.Lock()  # two first requests at once would import Bokeh half and half
+
+
+def figures(theme: Theme) -> dict[str, Any]:
+    """{"loss", "loss_log", "rate", "score"}: what Bokeh.embed.embed_item draws.
+
+    Sources (columns step, value, and smooth for train/loss) are named after their series; the spans "best" and
+    "resumed" have no place until the script gives them one.
+    """
+    with _importing:
+        return _figures(theme)
+
+
+@cache
+def _figures(theme: Theme) -> dict[str, Any]:
+    from bokeh.embed import json_item
+
+    colours = COLOURS[theme]
+    drawn = {
+        "loss": _loss(colours, "linear"),
+        "loss_log": _loss(colours, "log"),
+        "rate": _rate(colours),
+        "score": _score(colours),
+    }
+    return {name: json_item(figure) for name, figure in drawn.items()}
+
+
+def _loss(colours: dict[str, str], scale: str) -> Any:
+    figure = _figure(colours, 300, scale)
+    train = _source("train/loss", smooth=True)
+    valid = _source("validation/loss")
+    thin = figure.line("step", "value", source=train, color=colours["train"], line_width=1.2, alpha=0.45)
+    smooth = figure.line("step", "smooth", source=train, color=colours["train"], line_width=2)
+    line = figure.line("step", "value", source=valid, color=colours["valid"], line_width=2)
+    dots = figure.scatter("step", "value", source=valid, color=colours["valid"], size=7)
+    _legend(figure, colours, [("train", [thin]), ("train, smoothed", [smooth]), ("validation", [line, dots])])
+    _hover(figure, [smooth], "train", "@value{0.0000}")
+    _hover(figure, [dots], "validation", "@value{0.0000}")
+    return figure
+
+
+def _rate(colours: dict[str, str]) -> Any:
+    from bokeh.models import BasicTickFormatter
+
+    figure = _figure(colours, 132, "linear")
+    source = _source("train/learning_rate")
+    line = figure.line("step", "value", source=source, color=colours["train"], line_width=2)
+    figure.yaxis.formatter = BasicTickFormatter(precision=1, use_scientific=True, power_limit_low=-2)
+    _hover(figure, [line], "learning rate", "@value{0.00e+0}")
+    return figure
+
+
+def _score(colours: dict[str, str]) -> Any:
+    figure = _figure(colours, 160, "linear")
+    shown = []
+    for series, title, colour in (
+        ("validation/accuracy", "accuracy", colours["valid"]),
+        ("validation/macro_f1", "macro F1", colours["second"]),
+    ):
+        source = _source(series)
+        line = figure.line("step", "value", source=source, color=colour, line_width=2)
+        dots = figure.scatter("step", "value", source=source, color=colour, size=6)
+        _hover(figure, [dots], title, "@value{0.000}")
+        shown.append((title, [line, dots]))
+    _legend(figure, colours, shown)
+    return figure
+
+
+def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
+    from bokeh.models import BasicTickFormatter, DataRange1d, Range1d, Span
+    from bokeh.plotting import figure as new_figure
+
+    figure = new_figure(
+        height=height,
+        sizing_mode="stretch_width",
+        x_range=Range1d(0, 10),
+        y_range=DataRange1d(only_visible=True, range_padding=0.08),
+        y_axis_type=scale,
+        # Nothing takes a finger's drag by itself, so a phone can scroll over the chart.
+        tools="box_zoom,reset,save",
+        active_drag=None,
+        toolbar_location="right",
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        min_border_left=48,
+        min_border_right=8,
+        min_border_top=4,
+    )
+    figure.toolbar.autohide = True
+    figure.toolbar.logo = None
+    figure.grid.grid_line_color = colours["line"]
+    figure.xgrid.grid_line_color = None
+    figure.xaxis.axis_label = "step"
+    figure.xaxis.formatter = BasicTickFormatter(use_scientific=False)
+    figure.xaxis.ticker.min_interval = 1
+    figure.xaxis.ticker.desired_num_ticks = 6
+    if scale == "linear":
+        figure.yaxis.ticker.desired_num_ticks = 5 if height > 200 else 3
+    figure.axis.axis_line_color = colours["line"]
+    figure.axis.major_tick_line_color = colours["line"]
+    figure.axis.minor_tick_line_color = None
+    figure.axis.major_label_text_color = colours["muted"]
+    figure.axis.major_label_text_font = "system-ui"
+    figure.axis.major_label_text_font_size = "11px"
+    figure.axis.axis_label_text_color = colours["muted"]
+    figure.axis.axis_label_text_font = "system-ui"
+    figure.axis.axis_label_text_font_size = "11px"
+    figure.axis.axis_label_text_font_style = "normal"
+    figure.axis.axis_label_standoff = 4
+    for name, dash in (("best", "dotted"), ("resumed", "dashed")):
+        span = Span(name=name, dimension="height", line_color=colours["muted"], line_dash=dash, visible=False)
+        figure.add_layout(span)
+    return figure
+
+
+def _source(series: str, smooth: bool = False) -> Any:
+    from bokeh.models import ColumnDataSource
+
+    data: dict[str, list[float]] = {"step": [], "value": []}
+    if smooth:
+        data["smooth"] = []
+    return ColumnDataSource(data, name=series)
+
+
+def _legend(figure: Any, colours: dict[str, str], items: list[tuple[str, list[Any]]]) -> None:
+    from bokeh.models import Legend
+
+    legend = Legend(
+        items=items,
+        orientation="horizontal",
+        click_policy="hide",
+        background_fill_color=None,
+        border_line_color=None,
+        label_text_color=colours["muted"],
+        inactive_fill_color=colours["panel"],
+        inactive_fill_alpha=0.7,
+        label_text_font="system-ui",
+        label_text_font_size="12px",
+        glyph_width=18,
+        glyph_height=14,
+        padding=0,
+        margin=0,
+        spacing=12,
+        location="top_left",
+    )
+    figure.add_layout(legend, "above")
+
+
+def _hover(figure: Any, renderers: list[Any], title: str, value: str) -> None:
+    from bokeh.models import HoverTool
+
+    tool = HoverTool(
+        renderers=renderers,
+        tooltips=[("step", "@step{0,0}"), (title, value)],
+        mode="vline" if len(renderers) == 1 else "mouse",
+        visible=False,
+        point_policy="snap_to_data",
+        line_policy="nearest",
+        attachment="horizontal",
+    )
+    figure.add_tools(tool)

@@ -1,0 +1,131 @@
+"""Pages: the data sets; upload, preview, other ways of reading, delete."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+
+from starlette.datastructures import UploadFile
+
+from app.core.errors import Invalid, NotFound
+from app.datasets.options import DELIMITERS, ReadOptions
+from app.datasets.upload import ORIGINAL
+from app.web import pictures, show, uploads
+from app.web.body import FormFields
+from app.web.services import DatasetId, Services, ServicesDep
+
+router = APIRouter(include_in_schema=False)
+PREVIEW_ROWS = 20
+ENCODINGS = ("utf-8", "windows-1252", "iso-8859-1", "iso-8859-15", "utf-16", "mac-roman", "shift_jis", "gb18030")
+
+
+def redirect(address: str) -> RedirectResponse:
+    """After a form: the browser goes on with GET, so that a reload sends nothing twice."""
+    return RedirectResponse(address, status_code=303)
+
+
+@router.get("/data")
+def listed(request: Request, services: ServicesDep) -> Response:
+    """All data sets, and the place to drop a file."""
+    return services.pages.render(
+        request, "data.html", datasets=services.datasets.views(), free=services.files.free_bytes()
+    )
+
+
+@router.post("/data")
+async def upload(request: Request, services: ServicesDep) -> Response:
+    """The plain form, for browsers without scripts; the others send PUT /api/datasets."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal():
+        services.files.require_free(2 * int(length), "the upload")
+    async with request.form(max_files=1) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise Invalid("No file was chosen. Go back and choose a CSV file.")
+        view = await uploads.receive(services, file.filename, uploads.file_chunks(file.read), file.size)
+    return redirect(f"/data/{view['id']}")
+
+
+@router.get("/data/{dataset_id}")
+def one(
+    request: Request, dataset_id: DatasetId, services: ServicesDep, text: str = "", label: str = ""
+) -> Response:
+    """A data set: how reading goes, then its first rows, its labels and what is wrong with it."""
+    view = services.datasets.view(dataset_id)
+    return services.pages.render(request, "dataset.html", **dataset_context(services, view, text, label))
+
+
+@router.get("/data/{dataset_id}/labels")
+def labels(dataset_id: DatasetId, services: ServicesDep, label: str = "") -> HTMLResponse:
+    """The bars of a column's values: what the page fetches when another label column is chosen."""
+    view = services.datasets.view(dataset_id)
+    return HTMLResponse(services.pages.fragment("_labels.html", **label_context(view, label)))
+
+
+@router.get("/data/{dataset_id}/original", response_class=FileResponse)
+def original(dataset_id: DatasetId, services: ServicesDep) -> FileResponse:
+    """The uploaded file as it came."""
+    view = services.datasets.view(dataset_id)
+    path = services.files.version(dataset_id, view["version"]) / ORIGINAL
+    if not path.is_file():
+        raise NotFound(f"The original of {view['name']} is gone.")
+    return FileResponse(path, media_type="application/octet-stream", filename=view["name"])
+
+
+@router.post("/data/{dataset_id}/reread")
+async def reread(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
+    """Read the original again with the options of the form."""
+    header = {"yes": True, "no": False}.get(form.get("header", ""))
+    options = ReadOptions(
+        encoding=form.get("encoding", "").strip() or "auto",
+        delimiter={"tab": "\t"}.get(form.get("delimiter", ""), form.get("delimiter")) or "auto",
+        header=header,
+        skip_ragged="skip_ragged" in form,
+    )
+    await uploads.reread(services, dataset_id, options)
+    return redirect(f"/data/{dataset_id}")
+
+
+@router.post("/data/{dataset_id}/delete")
+def delete(dataset_id: DatasetId, services: ServicesDep) -> Response:
+    """Delete, then the list."""
+    services.datasets.delete(dataset_id)
+    return redirect("/data")
+
+
+def dataset_context(services: Services, view: dict[str, Any], text: str = "", label: str = "") -> dict[str, Any]:
+    """What the page of a data set shows."""
+    ready = view["state"] == "ready"
+    profile = view["profile"] or {}
+    chosen = chosen_columns(view, text, label)
+    page = services.datasets.rows(view["id"], 0, PREVIEW_ROWS) if ready else None
+    users = [row for row in show.run_rows(services) if row["dataset"] == view["id"]]
+    return {
+        "dataset": view,
+        "chosen": chosen,
+        "page": page,
+        "profile": profile.get("columns", {}),
+        "users": users,
+        "encodings": ENCODINGS,
+        "delimiters": {"tab" if key == "\t" else key: name for key, name in DELIMITERS.items()},
+        **(label_context(view, chosen["label"]) if ready else {"bars": None, "label_column": "", "distinct": None}),
+    }
+
+
+def chosen_columns(view: dict[str, Any], text: str = "", label: str = "") -> dict[str, str]:
+    """The text and the label column: as asked, else as guessed, else empty."""
+    columns, profile = view["columns"] or [], view["profile"] or {}
+    return {
+        "text": text if text in columns else profile.get("text") or "",
+        "label": label if label in columns else profile.get("label") or "",
+    }
+
+
+def label_context(view: dict[str, Any], label: str) -> dict[str, Any]:
+    """Bars of the values of column `label`; None where it has too many for that."""
+    about = ((view["profile"] or {}).get("columns") or {}).get(label) or {}
+    return {
+        "bars": pictures.label_bars(about.get("counts")),
+        "label_column": label,
+        "distinct": about.get("distinct"),
+    }

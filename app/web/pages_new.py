@@ -1,0 +1,130 @@
+"""Pages: the new-run form, and the live answer to "what will happen"."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.core.errors import Conflict, HeadstartError, Invalid, NoSpace, NotFound
+from app.models.info import ModelInfo
+from app.web import actions
+from app.web.api_models import model_view
+from app.web.body import FormFields
+from app.web.form import FRACTIONS, MAIN, MORE, OTHER, SPLITS, by_field, form_from_spec, plain_defaults, spec_from_form
+from app.web.pages_data import chosen_columns, label_context, redirect
+from app.web.render import count
+from app.web.services import Services, ServicesDep
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/runs/new")
+def new(
+    request: Request,
+    services: ServicesDep,
+    dataset: str = "",
+    text: str = "",
+    label: str = "",
+    model: str = "",
+    clone: str = "",
+) -> Response:
+    """The form: prefilled with guesses, or with the spec of the run `clone`."""
+    if clone:
+        spec = actions.run_view(services, clone)["spec"]
+        return _page(request, services, form_from_spec(spec, _offered_ids(services)))
+    form = {"dataset": dataset, "text": text, "label": label, "model": "starter"}
+    if model:
+        offered = model in _offered_ids(services)
+        form.update({"model": model if offered else OTHER, "model_other": "" if offered else model})
+    return _page(request, services, form)
+
+
+@router.post("/runs/new")
+def start(request: Request, services: ServicesDep, form: FormFields) -> Response:
+    """Start the run, or show the form again with all that was typed and each problem at its field."""
+    try:
+        run_id = services.launcher.launch(spec_from_form(form))
+    except (Invalid, Conflict, NotFound, NoSpace) as error:
+        return _page(request, services, form, error)
+    return redirect(f"/runs/{run_id}")
+
+
+@router.post("/runs/new/preview")
+def preview(services: ServicesDep, form: FormFields) -> dict[str, Any]:
+    """What the form would do, for the script: pieces of the page, problems by field, defaults for empty fields."""
+    try:
+        checked = actions.check(services, spec_from_form(form))
+    except HeadstartError as error:
+        problems = by_field(actions.problems_of(error))
+        aside = services.pages.fragment("_will_happen.html", will=None, general=problems.pop("", []))
+        return {"aside": aside, "problems": problems, "defaults": {}, "why": {}}
+    defaults = form_from_spec(checked["spec"], set())
+    return {
+        "aside": services.pages.fragment("_will_happen.html", will=_will_happen(checked), general=[]),
+        "problems": {},
+        "defaults": {name: defaults.get(name, "") for name in checked["why"]} | {"name": defaults["name"]},
+        "why": checked["why"],
+    }
+
+
+def _page(
+    request: Request, services: Services, form: dict[str, str], error: HeadstartError | None = None
+) -> Response:
+    datasets = [view for view in services.datasets.views() if view["state"] == "ready"]
+    dataset_id = form.get("dataset") or (datasets[0]["id"] if datasets else "")
+    view = next((view for view in datasets if view["id"] == dataset_id), None)
+    if view is not None:
+        view = services.datasets.view(dataset_id)
+        form = {**form, **chosen_columns(view, form.get("text", ""), form.get("label", ""))}
+    elif dataset_id and error is None:
+        view = services.datasets.view(dataset_id)  # NotFound, or a state that the page explains
+    models = [_card(model) for model in services.models.offered()]
+    context = {
+        "form": {**form, "dataset": dataset_id},
+        "datasets": datasets,
+        "dataset": view,
+        "models": models,
+        "offline": services.models.offline,
+        "main": MAIN,
+        "more": MORE,
+        "splits": SPLITS,
+        "fractions": FRACTIONS,
+        "plain": plain_defaults(),
+        "problems": by_field(actions.problems_of(error)) if error else {},
+        **(label_context(view, form.get("label", "")) if view else {"bars": None, "distinct": None, "label_column": ""}),
+    }
+    return services.pages.render(request, "new_run.html", status=error.status if error else 200, **context)
+
+
+def _card(model: ModelInfo) -> dict[str, Any]:
+    tags = {"starter": "starter · offline", "local": "local"}
+    return {**model_view(model), "size": model.size(), "tag": tags.get(model.kind, model.kind)}
+
+
+def _offered_ids(services: Services) -> set[str]:
+    return {model.id for model in services.models.offered()}
+
+
+def _will_happen(checked: dict[str, Any]) -> list[dict[str, str]]:
+    """The lines of the box: {"name", "value", "note"}."""
+    spec, rows, why = checked["spec"], checked["rows"], checked["why"]
+    epochs = spec["epochs"]
+    lines = [
+        {"name": "task", "value": f"{spec['task']}, {checked['classes']} classes", "note": ""},
+        {
+            "name": "train / val / test",
+            "value": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
+            "note": "",
+        },
+        {
+            "name": "steps",
+            "value": f"{count(checked['steps'])} in {epochs} epoch{'' if epochs == 1 else 's'}",
+            "note": why.get("epochs", ""),
+        },
+        {"name": "batch", "value": f"{spec['batch_size']} texts", "note": why.get("batch_size", "")},
+        {"name": "learning rate", "value": f"{spec['learning_rate']:.3g}", "note": why.get("learning_rate", "")},
+        {"name": "length", "value": f"{spec['max_length']} tokens", "note": why.get("max_length", "")},
+    ]
+    left_out = [f"{number:,} with {reason}" for reason, number in checked["dropped"].items() if number]
+    if left_out:
+        lines.append({"name": "left out", "value": ", ".join(left_out), "note": ""})
+    return lines

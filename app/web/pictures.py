@@ -1,0 +1,84 @@
+"""The geometry of the small pictures that are plain SVG: sparklines, bars of labels, the confusion matrix."""
+
+from typing import Any
+
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 98, 24, 48
+MOST_CLASSES = 24  # more don't fit a picture; the table of classes has them all
+MOST_BARS = 12
+
+
+def sparkline(values: list[float]) -> str:
+    """The `d` of a path that fits 98 × 24; empty for fewer than two values."""
+    if len(values) < 2:
+        return ""
+    stride = max(1, -(-len(values) // SPARK_POINTS))
+    # From the end backwards, so that the newest value is always there.
+    shown = values[::-1][::stride][::-1]
+    low, high = min(shown), max(shown)
+    span = (high - low) or 1.0
+    width = (SPARK_WIDTH - 4) / max(1, len(shown) - 1)
+    dots = [
+        f"{2 + place * width:.1f} {SPARK_HEIGHT - 3 - (value - low) / span * (SPARK_HEIGHT - 6):.1f}"
+        for place, value in enumerate(shown)
+    ]
+    return "M" + "L".join(dots)
+
+
+def label_bars(counts: dict[str, int] | None) -> dict[str, Any] | None:
+    """{"bars": [{"label", "count", "width" (0–100)}], "more": how many labels are not shown, "rows": of those}"""
+    if not counts:
+        return None
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    top = ordered[0][1] or 1
+    shown = ordered[:MOST_BARS]
+    return {
+        "bars": [
+            {"label": label, "count": count, "width": max(0.6, 100 * count / top)} for label, count in shown
+        ],
+        "more": len(ordered) - len(shown),
+        "rows": sum(count for _, count in ordered[MOST_BARS:]),
+        "classes": len(ordered),
+    }
+
+
+def confusion(results: dict[str, Any]) -> dict[str, Any] | None:
+    """Cells of the confusion matrix: {"size", "cell", "labels", "cells": [{"x", "y", "count", "share", "right"}]}.
+
+    `share` is the part of the row's true label. Rows are the truth, columns what was predicted.
+    """
+    labels, matrix = results.get("labels"), results.get("confusion")
+    if not labels or not matrix or len(labels) > MOST_CLASSES:
+        return None
+    cell = 78 if len(labels) <= 3 else 56 if len(labels) <= 6 else 36 if len(labels) <= 12 else 22
+    left = min(150, 14 + 7 * max(len(_short(label)) for label in labels))
+    cells = []
+    for row, counts in enumerate(matrix):
+        total = sum(counts)
+        for column, count in enumerate(counts):
+            share = count / total if total else 0.0
+            cells.append(
+                {
+                    "x": left + column * cell,
+                    "y": 4 + row * cell,
+                    "count": count,
+                    "share": share,
+                    "right": row == column,
+                    "truth": labels[row],
+                    "predicted": labels[column],
+                    # Empty cells keep a trace of colour, so that the grid stays visible.
+                    "opacity": round(0.06 + 0.8 * share, 3),
+                }
+            )
+    return {
+        "cells": cells,
+        "labels": [_short(label) for label in labels],
+        "cell": cell,
+        "left": left,
+        "width": left + cell * len(labels) + 4,
+        "height": 4 + cell * len(labels) + left,
+        "with_text": cell >= 36,
+    }
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 18 else label[:17] + "…"
