@@ -101,9 +101,8 @@ class _Pass:
         try:
             for block in reader.blocks(len(names), None if has_header else first):
                 if not reader.ragged or self.options.skip_ragged:
-                    columns = list(zip(*block.rows, strict=True))
-                    writer.write(columns, block.lines)
-                    profile.add(columns, block.lines)
+                    writer.write(block.columns, block.lines)
+                    profile.add(block.columns, block.lines)
                 self.progress(reader.bytes_read)
             profile.finish()
             self._check(reader, profile, writer.rows, line)

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 MAX_COUNTED = 1000  # distinct values up to which each is counted
@@ -62,19 +63,22 @@ class ColumnProfile:
             self.sample = tuple(cell[:200] for cell in cells[:_SAMPLE])
         self.rows += len(cells)
         lengths = list(map(len, cells))
-        self.chars += sum(lengths)
         longest = max(lengths)
+        self.chars += sum(lengths)
         self.max_chars = max(self.max_chars, longest)
-        empty = [index for index, cell in enumerate(cells) if not cell or cell.isspace()]
-        self.empty += len(empty)
-        self.empty_lines += [lines[index] for index in empty[: LINES_KEPT - len(self.empty_lines)]]
+        stripped = list(map(str.strip, cells))
+        empty = stripped.count("")
+        self.empty += empty
+        if empty and len(self.empty_lines) < LINES_KEPT:
+            where = (line for line, cell in zip(lines, stripped, strict=True) if not cell)
+            self.empty_lines += islice(where, LINES_KEPT - len(self.empty_lines))
         if self.counts is not None:
-            self.counts.update(map(str.strip, cells))
+            self.counts.update(stripped)
             if len(self.counts) > MAX_COUNTED + 1 or longest > _LONGEST_COUNTED:
                 self.hashes = set(map(hash, self.counts))
                 self.counts = None
         elif len(self.hashes) <= self.max_distinct:
-            self.hashes.update(map(hash, map(str.strip, cells)))
+            self.hashes.update(map(hash, stripped))
 
     def finish(self) -> None:
         """The empty value is no value."""

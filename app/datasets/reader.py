@@ -6,8 +6,9 @@ The csv module does the cutting; Python sees each row once, and cells only as wh
 import csv
 import io
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _CHUNK = 2**20
 _BLOCK_BYTES = 8 * 2**20
 _BLOCK_CELLS = 500_000
 _BLOCK_ROWS = 16_384
+_BATCH = 64
 
 
 class NulFound(Exception):
@@ -63,10 +65,10 @@ class Source(io.RawIOBase):
 
 @dataclass
 class Block:
-    """Consecutive rows; `lines[i]` is the physical line, from 1, where `rows[i]` begins."""
+    """Consecutive rows, column by column; `lines[i]` is the physical line, from 1, where row i begins."""
 
-    rows: list[list[str]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    columns: list[list[str]]
+    lines: list[int]
 
 
 class Reader:
@@ -77,9 +79,8 @@ class Reader:
     """
 
     def __init__(self, path: Path, encoding: Encoding, dialect: Dialect) -> None:
-        csv.field_size_limit(
-            MAX_CELL
-        )  # holds for the whole process, and the module's own 128 KB suits nobody
+        # Holds for the whole process; nobody is served by the module's own 128 KB.
+        csv.field_size_limit(MAX_CELL)
         self.ragged = 0
         self.ragged_rows: list[tuple[int, int]] = []  # (line, cells) of the first 20
         self._path, self._encoding, self._dialect = path, encoding, dialect
@@ -88,7 +89,8 @@ class Reader:
             io.BufferedReader(self._source, _CHUNK), encoding.codec, errors="strict", newline=""
         )
         self._rows = dialect.reader(self._text)
-        self._begin = 1  # the line where the next row begins
+        self._begin = 1  # the line where the next row, or batch of rows, begins
+        self._more = True
 
     def close(self) -> None:
         self._text.close()
@@ -110,30 +112,57 @@ class Reader:
 
     def blocks(self, width: int, first: tuple[list[str], int] | None = None) -> Iterator[Block]:
         """The rows of `width` cells behind the first, which comes along when it is given (no header)."""
-        rows_a_block = max(16, min(_BLOCK_ROWS, _BLOCK_CELLS // width))
-        block = Block()
+        rows_a_block = max(_BATCH, min(_BLOCK_ROWS, _BLOCK_CELLS // width))
+        block = Block([[] for _ in range(width)], [])
         if first is not None:
-            block.rows.append(first[0])
-            block.lines.append(first[1])
-        reader, source, begin = self._rows, self._source, self._begin
-        stop = source.taken + _BLOCK_BYTES
-        try:
-            for row in reader:
-                if len(row) == width:
-                    block.rows.append(row)
-                    block.lines.append(begin)
-                elif row and (len(row) > 1 or row[0].strip()):
-                    self._note_ragged(begin, len(row))
-                begin = self._begin = reader.line_num + 1
-                if source.taken >= stop or len(block.rows) >= rows_a_block:
-                    if block.rows:
-                        yield block
-                    block = Block()
-                    stop = source.taken + _BLOCK_BYTES
-        except csv.Error as error:
-            raise self._broken(error) from error
-        if block.rows:
-            yield block
+            block = Block([[cell] for cell in first[0]], [first[1]])
+        stop = self.bytes_read + _BLOCK_BYTES
+        while True:
+            # A batch of rows is cut without Python in between, and dropped before the next: as many live lists
+            # as a block has rows would keep the garbage collector busy.
+            try:
+                rows = list(islice(self._rows, _BATCH))
+            except csv.Error as error:
+                raise self._broken(error) from error
+            lines = self._starts(rows)
+            if set(map(len, rows)) != {width}:
+                rows, lines = self._fitting(rows, lines, width)
+            for column, cells in zip(block.columns, zip(*rows, strict=True), strict=False):
+                column.extend(cells)
+            block.lines.extend(lines)
+            ended = not rows and not self._more
+            if block.lines and (ended or self.bytes_read >= stop or len(block.lines) >= rows_a_block):
+                yield block
+                block = Block([[] for _ in range(width)], [])
+                stop = self.bytes_read + _BLOCK_BYTES
+            if ended:
+                return
+
+    def _starts(self, rows: list[list[str]]) -> Sequence[int]:
+        """The line where each of the rows just read begins."""
+        begin, self._begin = self._begin, self._rows.line_num + 1
+        self._more = bool(rows)
+        if self._begin - begin == len(rows):
+            return range(begin, self._begin)
+        starts, separator = [], self._dialect.delimiter
+        for row in rows:
+            starts.append(begin)
+            begin += 1 + _line_ends(separator.join(row))
+        return starts
+
+    def _fitting(
+        self, rows: list[list[str]], lines: Sequence[int], width: int
+    ) -> tuple[list[list[str]], list[int]]:
+        """Without the blank and the ragged rows; the ragged ones are noted."""
+        kept: list[list[str]] = []
+        kept_lines: list[int] = []
+        for row, line in zip(rows, lines, strict=True):
+            if len(row) == width:
+                kept.append(row)
+                kept_lines.append(line)
+            elif len(row) > 1 or (row and row[0].strip()):
+                self._note_ragged(line, len(row))
+        return kept, kept_lines
 
     def _note_ragged(self, line: int, cells: int) -> None:
         self.ragged += 1
@@ -146,8 +175,8 @@ class Reader:
         line = self._quote_line(begin, end)
         if line is None:
             return Invalid(
-                f"Line {begin} has a cell of more than {MAX_CELL // 2**20} MB. Shorten it, or check the delimiter.",
-                [{"where": f"line {begin}", "message": "has a cell that is too long"}],
+                f"Line {end} has a cell of more than {MAX_CELL // 2**20} MB. Shorten it, or check the delimiter.",
+                [{"where": f"line {end}", "message": "has a cell that is too long"}],
                 kind="csv",
             )
         if line == end and "expected after" in str(error):
@@ -170,7 +199,7 @@ class Reader:
             self._path.open("rb"), self._encoding.codec, errors="replace", newline=""
         ) as text:
             lines = [line for number, line in zip(range(1, end + 1), text, strict=False) if number >= begin]
-        position = unclosed_quote("".join(lines), self._dialect)
+        position = open_quote("".join(lines), self._dialect)
         if position is None:
             return None
         for number, line in enumerate(lines, begin):
@@ -180,8 +209,14 @@ class Reader:
         return end
 
 
-def unclosed_quote(text: str, dialect: Dialect) -> int | None:
-    """Where the quote stands in a row's text that is not closed, or closed in the middle of a cell."""
+def _line_ends(text: str) -> int:
+    """How often a line ends in `text`: with LF, CR or both."""
+    found = text.count("\n")
+    return found + text.count("\r") - text.count("\r\n") if "\r" in text else found
+
+
+def open_quote(text: str, dialect: Dialect) -> int | None:
+    """Where the first quote stands that is not closed, or closed in the middle of a cell; `text` begins with a row."""
     separators = re.escape(dialect.delimiter) + "\r\n"
     opening = re.compile(rf'(?:\A|[{separators}]){" *" if dialect.skip_space else ""}"')
     position = 0

@@ -64,9 +64,14 @@ class RowsWriter:
         self._part = folder / f".{ROWS_FILE}.part"
         fields = [(ROW_ID, pa.int64()), (LINE, pa.int64()), *((name, pa.string()) for name in columns)]
         self._schema = pa.schema(fields)
-        # A text column's dictionary only costs time; labels stay small through zstd all the same.
+        # Dictionaries and statistics of texts only cost time; labels stay small through zstd all the same.
         self._writer = pq.ParquetWriter(
-            self._part, self._schema, compression="zstd", compression_level=1, use_dictionary=False
+            self._part,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=False,
+            write_statistics=False,
         )
 
     def write(self, columns: Sequence[Sequence[str]], lines: Sequence[int]) -> None:

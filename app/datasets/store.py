@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 from sqlmodel import Session, col
 
 from app.core import runs
-from app.core.clock import Clock, rfc3339
+from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Conflict, HeadstartError, Invalid, NotFound
 from app.core.files import ID_PATTERN, Files, read_json
@@ -22,6 +22,7 @@ from app.datasets import rows as parquet
 from app.datasets.ingest import PROFILE_FILE, Finding, Ingested, ingest
 from app.datasets.options import ReadOptions
 from app.datasets.upload import ORIGINAL, Upload, is_alive, label
+from app.datasets.views import errors_of, summary
 
 if TYPE_CHECKING:
     import pyarrow
@@ -31,14 +32,6 @@ __all__ = ["DatasetStore", "ReadOptions", "Upload"]
 MAX_PAGE = 1000
 _TELL_EVERY = 8 * 2**20
 _ORPHAN_SECONDS = 3600.0
-# What `options` says until the file was read.
-_UNDECIDED = {
-    "encoding": None,
-    "encoding_guessed": False,
-    "delimiter": None,
-    "header": None,
-    "skip_ragged": False,
-}
 _log = logging.getLogger(__name__)
 
 
@@ -127,14 +120,14 @@ class DatasetStore:
         with self._database.read() as session:
             dataset = _get(session, dataset_id)
             version = session.get(DatasetVersion, (dataset_id, dataset.version))
-        profile, problems = None, _errors(dataset)
+        profile, problems = None, errors_of(dataset)
         if dataset.state == "ready":
             try:
                 profile = read_json(self._files.version(dataset_id, dataset.version) / PROFILE_FILE)
                 problems = profile.pop("problems")
             except FileNotFoundError:
                 pass  # deleted, or read again, since the row was looked at
-        return {**_summary(dataset, version), "profile": profile, "problems": problems}
+        return {**summary(dataset, version), "profile": profile, "problems": problems}
 
     def views(self) -> list[dict[str, Any]]:
         """All data sets, newest first, without profile and problems."""
@@ -148,7 +141,7 @@ class DatasetStore:
             .order_by(col(Dataset.created_at).desc(), col(Dataset.id))
         )
         with self._database.read() as session:
-            return [_summary(dataset, version) for dataset, version in session.execute(query).tuples()]
+            return [summary(dataset, version) for dataset, version in session.execute(query).tuples()]
 
     def rows(self, dataset_id: str, offset: int, limit: int, version: int | None = None) -> dict[str, Any]:
         """A page of at most MAX_PAGE rows. Raises NotFound; Conflict unless the data set is ready."""
@@ -298,32 +291,6 @@ def _named(users: Sequence[str]) -> str:
         return f"The run {users[0]!r}"
     more = f" and {len(users) - 5} more" if len(users) > 5 else ""
     return f"The runs {', '.join(map(repr, users[:5]))}{more}"
-
-
-def _summary(dataset: Dataset, version: DatasetVersion | None) -> dict[str, Any]:
-    return {
-        "id": dataset.id,
-        "name": dataset.name,
-        "state": dataset.state,
-        "bytes": dataset.bytes,
-        "bytes_read": dataset.bytes_read,
-        "created_at": rfc3339(dataset.created_at),
-        "version": dataset.version,
-        "rows": version.rows if version else None,
-        "columns": version.columns if version else None,
-        "sha256": version.sha256 if version else None,
-        "options": {**_UNDECIDED, **(dataset.options or {})},
-        "error": dataset.error,
-    }
-
-
-def _errors(dataset: Dataset) -> list[Finding]:
-    if dataset.error is None:
-        return []
-    return [
-        {"where": problem["where"], "message": problem["message"], "severity": "error"}
-        for problem in dataset.error["problems"]
-    ] or [{"where": "", "message": dataset.error["message"], "severity": "error"}]
 
 
 def _bug(dataset: Dataset, error: Exception) -> HeadstartError:
