@@ -5,6 +5,7 @@ is on the allow-list and checks the folder like a local one. HF_HUB_OFFLINE, HF_
 are the hub library's own and hold here too.
 """
 
+import errno
 import logging
 import re
 import shutil
@@ -24,6 +25,8 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 # The whole look-up, name resolution included, which no HTTP timeout covers.
 LOOKUP_SECONDS = 6.0
 _PROGRESS_SECONDS = 5.0
+# A full disk or a folder of somebody else's is no matter of the network.
+_DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 ALLOWED = [
     "config.json",
     "model.safetensors",
@@ -263,4 +266,6 @@ class _translated:  # noqa: N801 - reads as a verb
             raise NoNetwork(
                 f"the model hub answered with an error{f' ({status})' if status else ''}"
             ) from error
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise NoNetwork(f"the hub's cache can't be written, {error.strerror}: see HF_HOME") from error
         raise NoNetwork("the model hub can't be reached") from error

@@ -68,11 +68,16 @@ def load_examples(store: "DatasetStore", files: Files, spec: RunSpec) -> Example
             "The data can't be used",
             [{"where": "columns", "message": f"no row has both a text in {text!r} and a label in {label!r}"}],
         )
+    try:
+        parts = split(files, spec.dataset, kept, [text], label, spec.split)
+    except Invalid as error:
+        # Its sentence names the line; as a fault of the spec it stands under the field.
+        raise Invalid(error.message, [{"where": "split", "message": error.message}]) from error
     return Examples(
         row_ids=kept.column("__row_id").to_pylist(),
         texts=kept.column(text).to_pylist(),
         labels=kept.column(label).to_pylist(),
-        parts=split(files, spec.dataset, kept, [text], label, spec.split),
+        parts=parts,
         dropped={reason: count for reason, count in dropped.items() if count},
     )
 
