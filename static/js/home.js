@@ -1,0 +1,60 @@
+// The list of runs: filter as you type, progress as it happens, new rows when a run begins or ends.
+import { showProgress } from "./format.js"
+import { announce, askText } from "./http.js"
+import { onSummary } from "./live.js"
+
+const body = document.querySelector("[data-runs]")
+const filter = document.querySelector("[data-filter]")
+const none = document.querySelector("[data-none]")
+
+function applyFilter() {
+  const words = filter.value.toLocaleLowerCase().split(/\s+/).filter(Boolean)
+  let shown = 0
+  for (const row of body.rows) {
+    row.hidden = !words.every((word) => row.dataset.words.includes(word))
+    if (!row.hidden) shown += 1
+  }
+  none.hidden = shown > 0
+}
+
+let busy = false
+let again = false
+
+async function refresh() {
+  if (busy) {
+    again = true
+    return
+  }
+  busy = true
+  try {
+    body.innerHTML = await askText(body.dataset.url)
+    applyFilter()
+  } catch { /* the next summary tries again */ }
+  busy = false
+  if (again) {
+    again = false
+    refresh()
+  }
+}
+
+if (body) {
+  filter.addEventListener("input", applyFilter)
+  filter.form.addEventListener("submit", (event) => event.preventDefault())
+  applyFilter()
+  onSummary(({ runs }) => {
+    const active = new Map(runs.map((run) => [run.id, run]))
+    let changed = false
+    for (const row of body.rows) {
+      const run = active.get(row.dataset.run)
+      const shown = row.dataset.state
+      if (run?.state === shown && shown === "running") showProgress(row, run, true)
+      const wasActive = shown === "running" || shown === "queued" || shown === "paused"
+      if (run ? run.state !== shown : wasActive) {
+        changed = true
+        if (!run) announce(`${row.querySelector("a").textContent} has ended`)
+      }
+      active.delete(row.dataset.run)
+    }
+    if (changed || active.size) refresh()
+  })
+}
