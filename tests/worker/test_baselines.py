@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from tests.worker.tiny import toy
+from worker import baselines
+from worker.baselines import majority, tfidf
+
+TEXTS, NAMES = toy(200)
+TRUTH = np.array([name == "positive" for name in NAMES], dtype=np.int64)
+
+
+def test_majority_gives_the_shares_of_the_training_rows() -> None:
+    assert majority(np.array([0, 0, 0, 2]), 2, 3).tolist() == [[0.75, 0, 0.25], [0.75, 0, 0.25]]
+
+
+def test_tfidf_learns_what_one_word_tells() -> None:
+    found = tfidf(TEXTS[:150], TRUTH[:150], TEXTS[150:], 2)
+    assert (found.argmax(1) == TRUTH[150:]).mean() > 0.95
+    np.testing.assert_allclose(found.sum(1), 1)
+
+
+def test_tfidf_is_deterministic() -> None:
+    validation = (TEXTS[100:150], TRUTH[100:150])
+    first = tfidf(TEXTS[:100], TRUTH[:100], TEXTS[150:], 2, validation=validation)
+    np.random.seed(5)
+    assert np.array_equal(first, tfidf(TEXTS[:100], TRUTH[:100], TEXTS[150:], 2, validation=validation))
+
+
+def test_the_strength_is_chosen_on_the_validation_rows() -> None:
+    strong = tfidf(TEXTS[:100], TRUTH[:100], TEXTS[150:], 2, validation=(TEXTS[100:150], TRUTH[100:150]))
+    plain = tfidf(TEXTS[:100], TRUTH[:100], TEXTS[150:], 2)
+    assert strong.max(1).mean() > plain.max(1).mean()  # clean data: less regularisation has the lower loss
+
+
+def test_a_class_without_training_rows_has_probability_zero() -> None:
+    found = tfidf(TEXTS, TRUTH * 2, TEXTS[:3], 4)
+    assert found.shape == (3, 4)
+    assert (found[:, [1, 3]] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["这部电影很好看", "我喜欢这个故事", "这部电影很难看", "我讨厌这个故事"],
+        ["😀😀🎉", "🎉😀", "😡😡", "😡👎"],
+        ["!!!", "!!", "??", "???"],
+    ],
+)
+def test_texts_without_words_are_taken_by_characters(texts: list[str]) -> None:
+    found = tfidf(texts, np.array([0, 0, 1, 1]), texts, 2)
+    assert found.argmax(1).tolist() == [0, 0, 1, 1]
+
+
+def test_nothing_to_learn_from_gives_the_majority() -> None:
+    one_class = np.zeros(4, dtype=np.int64)
+    assert tfidf(TEXTS[:4], one_class, ["x"], 2).tolist() == [[1, 0]]
+    assert tfidf([" ", "\t"], np.array([0, 1]), ["x"], 2).tolist() == [[0.5, 0.5]]
+    assert tfidf(TEXTS, TRUTH, [], 2).shape == (0, 2)
+
+
+def test_a_large_training_set_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "ROWS", 1000)
+    texts, truth = TEXTS * 8, np.tile(TRUTH, 8)
+    found = tfidf(texts, truth, TEXTS, 2, seed=1)
+    assert np.array_equal(found, tfidf(texts, truth, TEXTS, 2, seed=1))
+    assert (found.argmax(1) == TRUTH).mean() > 0.95
