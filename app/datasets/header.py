@@ -64,7 +64,8 @@ def refuse_value(found: Sequence[str], columns: Sequence[ColumnProfile], rows: i
             continue
         # A few of many: the header of a second file that was joined on, not a label.
         if counts[name] > 0.005 * rows:
-            raise _looks_like_data(line, f"{name!r} stands {counts[name]:,} times in that column below")
+            again = "once" if counts[name] == 1 else f"{counts[name]:,} times"
+            raise _looks_like_data(line, f"{name!r} stands in the same column {again} more")
 
 
 def _looks_like_data(line: int, why: str) -> Invalid:

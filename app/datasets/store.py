@@ -141,7 +141,7 @@ class DatasetStore:
             .order_by(col(Dataset.created_at).desc(), col(Dataset.id))
         )
         with self._database.read() as session:
-            return [summary(dataset, version) for dataset, version in session.execute(query).tuples()]
+            return [summary(dataset, version) for dataset, version in session.execute(query).all()]
 
     def rows(self, dataset_id: str, offset: int, limit: int, version: int | None = None) -> dict[str, Any]:
         """A page of at most MAX_PAGE rows. Raises NotFound; Conflict unless the data set is ready."""

@@ -1,0 +1,76 @@
+"""A store on a real SQLite file, and a bench that takes bytes through upload and reading."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.db import Database
+from app.core.files import Files
+from app.core.migrate import migrate
+from app.core.spec import RunSpec
+from app.datasets.store import DatasetStore, ReadOptions
+
+
+class Bench:
+    """`now` is the store's clock."""
+
+    def __init__(self, home: Path) -> None:
+        self.now = 1_000_000.0
+        self.database = Database(f"sqlite:///{home / 'headstart.db'}")
+        migrate(self.database)
+        self.files = Files(home)
+        self.store = DatasetStore(self.database, self.files, lambda: self.now)
+
+    def upload(self, content: bytes | str, name: str = "reviews.csv") -> str:
+        upload = self.store.begin(name, None)
+        upload.write(content.encode() if isinstance(content, str) else content)
+        upload.commit()
+        return upload.id
+
+    def read(self, content: bytes | str, **options: Any) -> dict[str, Any]:
+        """Uploads and reads; `options` as for reread. Returns the view."""
+        dataset_id = self.upload(content)
+        self.store.read(dataset_id)
+        return self.again(dataset_id, **options) if options else self.store.view(dataset_id)
+
+    def again(self, dataset_id: str, **options: Any) -> dict[str, Any]:
+        self.store.reread(dataset_id, ReadOptions(**options))
+        self.store.read(dataset_id)
+        return self.store.view(dataset_id)
+
+    def items(self, view: dict[str, Any]) -> list[dict[str, Any]]:
+        found = self.store.rows(view["id"], 0, 1000)["items"]
+        assert isinstance(found, list)
+        return found
+
+    def column(self, view: dict[str, Any], name: str) -> list[str]:
+        return [item["cells"][name] for item in self.items(view)]
+
+    def run_on(self, dataset_id: str, name: str = "first try") -> None:
+        """A queued run on version 1 of the data set."""
+        from app.core import runs
+        from app.core.files import new_id
+
+        spec = RunSpec(
+            dataset=dataset_id,
+            dataset_version=1,
+            task="classification",
+            columns={"text": "text", "label": "label"},
+            name=name,
+        )
+        with self.database.write() as session:
+            runs.create(session, new_id(), spec, "0" * 64, self.now)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Any:
+    made = Bench(tmp_path)
+    yield made
+    made.database.close()
+
+
+def csv_of(rows: int, classes: tuple[str, ...] = ("pos", "neg")) -> str:
+    """A small labelled file: a header and rows with texts that all differ."""
+    lines = [f"text number {i} of many,{classes[i % len(classes)]}" for i in range(rows)]
+    return "\n".join(["text,label", *lines]) + "\n"
