@@ -78,12 +78,13 @@ class Launcher:
 
     def launch(self, value: Any) -> str:
         """Stores a queued run and wakes a worker; returns the run's id. Raises what `prepare` raises."""
-        spec = self.prepare(value).spec
+        prepared = self.prepare(value)
+        spec = prepared.spec
         run_id = new_id()
         with self._database.write() as session:
             # Again, in the transaction that stores the run: the data set may have been deleted meanwhile.
             version = runs.version_of(session, spec.dataset, spec.dataset_version)
-            runs.create(session, run_id, spec, version.sha256, self._clock())
+            runs.create(session, run_id, spec, version.sha256, self._clock(), prepared.steps)
         try:
             self._enqueue(run_id)
         except Exception:

@@ -15,6 +15,9 @@ from app.core.spec import RunSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+# What the starter's package holds.
+STARTER_BASE = "sentence-transformers/all-MiniLM-L6-v2"
+
 
 def export_model(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", card: str, folder: Path
@@ -61,12 +64,13 @@ def model_card(
     """
     front = ["---", "library_name: transformers", "pipeline_tag: text-classification"]
     front += ["tags: [headstart, text-classification]"]
-    if spec.model.startswith("hub:"):
-        front.append(f"base_model: {_yaml(spec.model.removeprefix('hub:'))}")
+    base = STARTER_BASE if spec.model == "starter" else spec.model.removeprefix("hub:")
+    if not spec.model.startswith("local:"):
+        front.append(f"base_model: {json.dumps(base)}")
     front.append("---")
     lines = [*front, "", f"# {_plain(spec.name or 'Headstart run')}", ""]
     lines += [
-        f"A `{spec.model}` model fine-tuned with Headstart to tell {len(labels)} labels apart: {_names(labels)}.",
+        f"The model `{base}`, fine-tuned with Headstart to tell {len(labels)} labels apart: {_names(labels)}.",
         "",
         "## How to load it",
         "",
@@ -88,9 +92,11 @@ def model_card(
         "## Data",
         "",
         f"`{_plain(dataset['name'])}`, version {dataset['version']}, content SHA-256 `{dataset['sha256']}`.",
-        f"Rows: {rows['train']} for training, {rows['validation']} for validation, {rows['test']} held out "
-        f"for the figures above. Text column `{_plain(spec.columns['text'])}`, "
-        f"label column `{_plain(spec.columns['label'])}`.",
+        (
+            f"Rows: {rows['train']} for training, {rows['validation']} for validation, {rows['test']} held out "
+            f"for the figures above. Text column `{_plain(spec.columns['text'])}`, "
+            f"label column `{_plain(spec.columns['label'])}`."
+        ),
         "",
         "## Training",
         "",
@@ -127,10 +133,6 @@ def _names(labels: list[str], limit: int = 30) -> str:
 def _plain(text: str) -> str:
     """A name on one line, without what Markdown or the fence would read as markup."""
     return " ".join(text.split()).replace("`", "'").replace("|", "/").replace("<", "‹")[:200]
-
-
-def _yaml(text: str) -> str:
-    return json.dumps(text)
 
 
 def _sync(path: Path) -> None:

@@ -92,9 +92,9 @@ class Finetune:
         recorder.log("info", "Rows: {train} train, {validation} validation, {test} test.".format(**self.rows))
         for reason, count in examples.dropped.items():
             recorder.log("warning", f"{count} rows are left out: {reason}.")
-        folder = fetch(
-            ModelCatalog(self.settings).find(spec.model), lambda message: recorder.log("info", message)
-        )
+        # The launcher has asked the hub; a later attempt must start without a network when the model is cached.
+        info = ModelCatalog(self.settings).find(spec.model, ask_hub=False)
+        folder = fetch(info, lambda line: recorder.log("info", line), offline=self.settings.offline)
         self._check_cancel()
         self.model, self.tokenizer = load_classifier(folder, self.labels, spec.seed)
         recorder.progress(phase="encoding")

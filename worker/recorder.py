@@ -7,7 +7,6 @@ would stall training. What could not be written stays in the buffer and is tried
 import logging
 import threading
 import time
-from collections.abc import Callable
 
 from sqlalchemy.exc import OperationalError
 
@@ -20,6 +19,8 @@ from app.core.events import PointValue
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.3
+# Progress (step, speed, time left) is written this often: each write is an event that stays in the database.
+PROGRESS_SECONDS = 1.0
 # Without news the lease is still renewed this often.
 IDLE_SECONDS = 3.0
 
@@ -33,18 +34,17 @@ class Recorder:
         run_id: str,
         attempt: int,
         clock: Clock = time.time,
-        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._run_id = run_id
         self._attempt = attempt
         self._clock = clock
-        self._on_lost = on_lost
         self._pending = Batch()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
         self._written_at = 0.0
+        self._progress_at = 0.0
         self._thread = threading.Thread(target=self._write_forever, name="recorder", daemon=True)
         self.cancelled = threading.Event()
         self.lost = threading.Event()
@@ -77,27 +77,39 @@ class Recorder:
         """Writes now instead of at the next tick: for the first point, and for what people wait for."""
         self._wake.set()
 
-    def flush(self) -> None:
-        """Writes what is pending, in this thread. Raises LostRun, OperationalError."""
-        with self._lock:
-            batch, self._pending = self._pending, Batch()
+    def flush(self, everything: bool = True) -> None:
+        """Writes what is pending, in this thread; not `everything`: progress may wait for its second.
+
+        Raises LostRun, OperationalError.
+        """
+        batch = self._take(everything)
         try:
             with self._database.write() as session:
                 cancel = attempts.record(session, self._run_id, self._attempt, batch, self._clock())
         except LostRun:
             self.lost.set()
-            self._on_lost()
             raise
         except Exception:
             with self._lock:  # keep the order: what failed comes before what is new
                 batch.points.extend(self._pending.points)
                 batch.logs.extend(self._pending.logs)
-                batch.progress.update(self._pending.progress)
+                batch.progress |= self._pending.progress
                 self._pending = batch
             raise
         self._written_at = time.monotonic()
         if cancel:
             self.cancelled.set()
+
+    def _take(self, everything: bool) -> Batch:
+        now = time.monotonic()
+        with self._lock:
+            batch, self._pending = self._pending, Batch()
+            young = now - self._progress_at < PROGRESS_SECONDS
+            if young and not everything and "phase" not in batch.progress:
+                self._pending.progress, batch.progress = batch.progress, {}
+            elif batch.progress:
+                self._progress_at = now
+        return batch
 
     def _write_forever(self) -> None:
         while not self._closing:
@@ -113,7 +125,7 @@ class Recorder:
 
     def _try_flush(self) -> bool:
         try:
-            self.flush()
+            self.flush(everything=self._closing)
         except LostRun:
             return True
         except OperationalError as error:

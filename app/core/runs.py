@@ -26,8 +26,8 @@ from app.core.tables import FINAL_STATES, Dataset, DatasetVersion, Run
 MAX_FAILURES = 3
 
 
-def create(session: Session, run_id: str, spec: RunSpec, sha256: str, now: float) -> Run:
-    """Stores a queued run. `spec` is complete (app.launch filled in the defaults)."""
+def create(session: Session, run_id: str, spec: RunSpec, sha256: str, now: float, steps: int = 0) -> Run:
+    """Stores a queued run of `steps` optimiser steps. `spec` is complete (app.launch filled in the defaults)."""
     assert spec.dataset_version is not None and spec.name is not None
     run = Run(
         id=run_id,
@@ -38,6 +38,7 @@ def create(session: Session, run_id: str, spec: RunSpec, sha256: str, now: float
         task=spec.task,
         spec=spec.model_dump(mode="json"),
         created_at=now,
+        steps=steps,
     )
     session.add(run)
     session.flush()

@@ -32,14 +32,17 @@ class Task(Protocol):
         ...
 
     def metrics(
-        self, truth: Sequence[int], probabilities: "NDArray[np.floating[Any]]", labels: list[str]
+        self,
+        truth: "Sequence[int] | NDArray[np.integer[Any]]",
+        probabilities: "NDArray[np.floating[Any]]",
+        labels: list[str],
     ) -> dict[str, float]:
         """Flat numbers. truth: n class indices; probabilities: (n, classes), rows add up to 1."""
         ...
 
     def results(
         self,
-        truth: Sequence[int],
+        truth: "Sequence[int] | NDArray[np.integer[Any]]",
         probabilities: "NDArray[np.floating[Any]]",
         labels: list[str],
         texts: Sequence[str],

@@ -55,7 +55,10 @@ class Classification:
         return sorted(set(examples.labels))
 
     def metrics(
-        self, truth: Sequence[int], probabilities: "Probabilities", labels: list[str]
+        self,
+        truth: "Sequence[int] | NDArray[np.integer[Any]]",
+        probabilities: "Probabilities",
+        labels: list[str],
     ) -> dict[str, float]:
         """accuracy, macro_f1, roc_auc, log_loss, ece. truth: n class indices; probabilities: (n, classes).
 
@@ -86,7 +89,7 @@ class Classification:
 
     def results(
         self,
-        truth: Sequence[int],
+        truth: "Sequence[int] | NDArray[np.integer[Any]]",
         probabilities: "Probabilities",
         labels: list[str],
         texts: Sequence[str],
@@ -149,7 +152,7 @@ def expected_calibration_error(
 
 
 def _arrays(
-    truth: Sequence[int], probabilities: "Probabilities", classes: int
+    truth: "Sequence[int] | NDArray[np.integer[Any]]", probabilities: "Probabilities", classes: int
 ) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
     """Both as arrays; probabilities in float64 and adding up to 1 again (bf16 and float32 round)."""
     import numpy as np
