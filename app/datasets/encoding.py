@@ -21,6 +21,7 @@ _CONTEXT = 60
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
 _JSON = re.compile(rb'\s*[\[{]\s*(?:["{\[]|$)')
 _SPECIAL = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
+_KANA = re.compile("[\u3041-\u30ff]")
 _BAD = re.compile(r"[\udc80-\udcff]")
 
 _MARKS = (
@@ -47,8 +48,11 @@ _PLAUSIBLE = (
     "cp1256",
     "cp1257",
     "koi8_r",
+    "iso8859_2",
+    "cp850",
     "mac_roman",
 )
+_JAPANESE = ("cp932", "euc_jp")
 _NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8",
@@ -57,7 +61,9 @@ _NAMES = {
     "utf-16-be": "UTF-16 BE",
     "utf-32": "UTF-32",
     "iso8859-1": "ISO 8859-1",
+    "iso8859-2": "ISO 8859-2",
     "iso8859-15": "ISO 8859-15",
+    "cp850": "DOS (CP850)",
     "cp932": "Shift JIS",
     "cp949": "Korean (CP949)",
     "gb18030": "GB 18030",
@@ -189,13 +195,23 @@ def _guesses(sample: bytes) -> list[str]:
     from charset_normalizer import from_bytes
 
     matches = list(from_bytes(sample, cp_isolation=list(_PLAUSIBLE), threshold=0.5))
-    # Its own order puts, for example, cp1250 before cp1252 on short German texts: all their letters are the same.
-    # So among equally good results the more usual encoding wins.
+    # charset-normalizer's own order leaves ties to chance; among equals the more usual encoding wins. It also takes
+    # Japanese for Korean, although only Japanese has kana.
     ranked = sorted(
-        matches, key=lambda m: (round(m.chaos, 2), -round(m.coherence, 1), _PLAUSIBLE.index(m.encoding))
+        matches,
+        key=lambda match: (
+            not (match.encoding in _JAPANESE and _mostly_kana(str(match))),
+            round(match.chaos, 2),
+            -round(match.coherence, 1),
+            _PLAUSIBLE.index(match.encoding),
+        ),
     )
     found = [_usual_twin(match.encoding, sample) for match in ranked]
     return list(dict.fromkeys([*(codec_name(name) for name in found), "cp1252"]))
+
+
+def _mostly_kana(text: str) -> bool:
+    return len(_KANA.findall(text)) > 0.25 * len(_SPECIAL.findall(text))
 
 
 def _usual_twin(encoding: str, sample: bytes) -> str:

@@ -1,0 +1,58 @@
+import pytest
+
+from app.core.errors import Invalid
+from app.datasets import header
+from app.datasets.profile import ColumnProfile
+
+
+def column(values: list[str]) -> ColumnProfile:
+    found = ColumnProfile()
+    found.add(values, range(2, len(values) + 2))
+    found.finish()
+    return found
+
+
+def test_names_are_stripped_and_kept_otherwise() -> None:
+    assert header.names([" Text ", "\ufefflabel", "Ä b\tc"], 1) == ["Text", "label", "Ä b\tc"]
+
+
+def test_every_fault_is_told() -> None:
+    with pytest.raises(Invalid) as caught:
+        header.names(["a", "", "a", "__x", ""], 1)
+    assert [problem["where"] for problem in caught.value.problems] == [
+        "column 2",
+        "column 3",
+        "column 4",
+        "column 5",
+    ]
+    assert "3 more columns have faults like that" in caught.value.message
+
+
+@pytest.mark.parametrize("cell", ["1", "-0.5", " 3 ", "1e5"])
+def test_numbers_are_data(cell: str) -> None:
+    with pytest.raises(Invalid, match="looks like data"):
+        header.refuse_data(["text", cell], 1)
+
+
+@pytest.mark.parametrize(
+    "cell", ["label", "nan", "inf", "v1", "", "How much, on a scale of 1 to 5, " * 4 + "?"]
+)
+def test_names_are_not_data(cell: str) -> None:
+    header.refuse_data(["text", cell], 1)
+
+
+def test_a_name_among_the_frequent_values_is_data() -> None:
+    with pytest.raises(Invalid, match="'pos' stands in the same column 50 times more"):
+        header.refuse_value(["pos"], [column(["pos", "neg"] * 50)], 100, 1)
+
+
+def test_a_name_among_rare_values_is_a_repeated_header() -> None:
+    header.refuse_value(["label"], [column(["label"] + ["pos", "neg"] * 500)], 1001, 1)
+
+
+def test_a_name_among_values_that_all_differ_is_chance() -> None:
+    header.refuse_value(["word"], [column([f"w{i}" for i in range(9)] + ["word"])], 10, 1)
+
+
+def test_columns_without_a_header_are_numbered_from_one() -> None:
+    assert header.numbered(3) == ["column_1", "column_2", "column_3"]
