@@ -34,7 +34,7 @@ def run_view_in(services: Services, session: Session, run_id: str) -> dict[str, 
 def run_views(services: Services) -> list[dict[str, Any]]:
     """All runs, newest first, without their results (which can be long)."""
     with services.database.read() as session:
-        names = dict(session.execute(select(col(Dataset.id), col(Dataset.name))).tuples())
+        names = {key: name for key, name in session.execute(select(col(Dataset.id), col(Dataset.name)))}
         views = [
             _complete(services, run, names.get(run.dataset_id, run.dataset_id))
             for run in runs.listed(session)

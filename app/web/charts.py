@@ -58,7 +58,7 @@ def _figures(theme: Theme) -> dict[str, Any]:
 
 
 def _loss(colours: dict[str, str], scale: str) -> Any:
-    figure = _figure(colours, 300, scale)
+    figure = _figure(colours, 375, scale)
     train = _source("train/loss", smooth=True)
     valid = _source("validation/loss")
     thin = figure.line("step", "value", source=train, color=colours["train"], line_width=1.2, alpha=0.45)
@@ -128,7 +128,7 @@ def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
     figure.xaxis.ticker.min_interval = 1
     figure.xaxis.ticker.desired_num_ticks = 6
     if scale == "linear":
-        figure.yaxis.ticker.desired_num_ticks = 5 if height > 200 else 3
+        figure.yaxis.ticker.desired_num_ticks = 5 if height > 200 else 4
     figure.axis.axis_line_color = colours["line"]
     figure.axis.major_tick_line_color = colours["line"]
     figure.axis.minor_tick_line_color = None

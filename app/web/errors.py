@@ -32,8 +32,11 @@ def error_response(scope: Scope, error: HeadstartError, headers: Any = None) -> 
     if wants_page(scope) and "app" in scope:
         request = Request(scope)
         pages = request.app.state.services.pages
-        page: Response = pages.render(request, "error.html", status=error.status, error=error)
-        return page
+        try:
+            page: Response = pages.render(request, "error.html", status=error.status, error=error)
+            return page
+        except Exception:  # perhaps the database is what is broken: the sentence must come through all the same
+            log.exception("the error page failed")
     return JSONResponse({"error": error.as_dict()}, status_code=error.status, headers=headers)
 
 

@@ -105,26 +105,15 @@ def _offered_ids(services: Services) -> set[str]:
 
 
 def _will_happen(checked: dict[str, Any]) -> list[dict[str, str]]:
-    """The lines of the box: {"name", "value", "note"}."""
-    spec, rows, why = checked["spec"], checked["rows"], checked["why"]
-    epochs = spec["epochs"]
-    lines = [
-        {"name": "task", "value": f"{spec['task']}, {checked['classes']} classes", "note": ""},
-        {
-            "name": "train / val / test",
-            "value": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
-            "note": "",
-        },
-        {
-            "name": "steps",
-            "value": f"{count(checked['steps'])} in {epochs} epoch{'' if epochs == 1 else 's'}",
-            "note": why.get("epochs", ""),
-        },
-        {"name": "batch", "value": f"{spec['batch_size']} texts", "note": why.get("batch_size", "")},
-        {"name": "learning rate", "value": f"{spec['learning_rate']:.3g}", "note": why.get("learning_rate", "")},
-        {"name": "length", "value": f"{spec['max_length']} tokens", "note": why.get("max_length", "")},
-    ]
-    left_out = [f"{number:,} with {reason}" for reason, number in checked["dropped"].items() if number]
-    if left_out:
-        lines.append({"name": "left out", "value": ", ".join(left_out), "note": ""})
-    return lines
+    """The lines of the box: {"name", "value"}."""
+    spec, rows, epochs = checked["spec"], checked["rows"], checked["spec"]["epochs"]
+    lines = {
+        "task": f"{spec['task']}, {checked['classes']} classes",
+        "train / val / test": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
+        "steps": f"{count(checked['steps'])} in {epochs} epoch{'' if epochs == 1 else 's'}",
+        "batch": f"{spec['batch_size']} texts of up to {spec['max_length']} tokens",
+        "learning rate": f"{spec['learning_rate']:.3g}",
+    }
+    if left_out := [f"{number:,} with {reason}" for reason, number in checked["dropped"].items() if number]:
+        lines["left out"] = ", ".join(left_out)
+    return [{"name": name, "value": value} for name, value in lines.items()]

@@ -49,8 +49,10 @@ def confusion(results: dict[str, Any]) -> dict[str, Any] | None:
     labels, matrix = results.get("labels"), results.get("confusion")
     if not labels or not matrix or len(labels) > MOST_CLASSES:
         return None
-    cell = 78 if len(labels) <= 3 else 56 if len(labels) <= 6 else 36 if len(labels) <= 12 else 22
-    left = min(150, 14 + 7 * max(len(_short(label)) for label in labels))
+    cell = 84 if len(labels) <= 3 else 66 if len(labels) <= 5 else 36 if len(labels) <= 12 else 22
+    longest = max(len(_short(label)) for label in labels)
+    left = 14 + 6.5 * longest
+    slanted = 6.5 * longest > cell
     cells = []
     for row, counts in enumerate(matrix):
         total = sum(counts)
@@ -75,7 +77,8 @@ def confusion(results: dict[str, Any]) -> dict[str, Any] | None:
         "cell": cell,
         "left": left,
         "width": left + cell * len(labels) + 4,
-        "height": 4 + cell * len(labels) + left,
+        "slanted": slanted,
+        "height": 4 + cell * len(labels) + (10 + 0.75 * left if slanted else 22),
         "with_text": cell >= 36,
     }
 

@@ -47,7 +47,7 @@ class Pages:
             counts = runs.counts(session)
         page = self._environment.get_template(name).render(
             **context,
-            counts=counts,
+            counts={"running": 0, "queued": 0, **counts},
             path=request.url.path,
             nonce=request.scope.get("csp_nonce", ""),
         )

@@ -14,6 +14,7 @@ from app.web.render import score, signed
 from app.web.services import Services
 
 LOG_LINES = 500
+METRICS = {"macro_f1": "macro F1", "roc_auc": "ROC AUC", "ece": "calibration error"}
 TITLES = {"majority": "always the most frequent label", "tfidf": "TF-IDF + logistic regression"}
 
 
@@ -112,7 +113,7 @@ def running_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dict
 
 
 def baseline_table(view: dict[str, Any]) -> list[dict[str, Any]]:
-    """Per metric: {"name", "model", "tfidf", "majority", "best"}: who is best, for the table side by side."""
+    """Per metric: {"title", "model", "tfidf", "majority", "best"}: who is best, for the table side by side."""
     metrics, baselines = view["metrics"] or {}, view["baselines"] or {}
     table = []
     for name in metrics:
@@ -121,7 +122,7 @@ def baseline_table(view: dict[str, Any]) -> list[dict[str, Any]]:
         lower = name in ("log_loss", "ece")
         best = (min if lower else max)(numbers.values()) if numbers else None
         winners = [key for key, value in numbers.items() if value == best]
-        table.append({"name": name, "lower": lower, "best": winners, **row})
+        table.append({"title": METRICS.get(name, name.replace("_", " ")), "lower": lower, "best": winners, **row})
     return table
 
 

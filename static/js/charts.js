@@ -60,12 +60,12 @@ export class Charts {
       if (earlier?.key === key && earlier.theme === theme) continue
       const target = document.createElement("div")
       target.id = `bokeh-${place}-${Math.random().toString(36).slice(2)}`
-      // Drawn beside the old one, so that the page does not jump.
       element.append(target)
-      target.classList.toggle("unseen", false)
       if (earlier) {
         earlier.views.clear?.()
         earlier.target.remove()
+        const { documents } = this.Bokeh // Bokeh keeps every document for ever otherwise
+        documents.splice(documents.indexOf(earlier.document), 1)
       }
       const views = await this.Bokeh.embed.embed_item(items[key], target.id)
       const root = (views.roots ?? [...views])[0].model
@@ -168,7 +168,7 @@ export class Charts {
   fitSteps() {
     const last = Math.max(1, ...[...this.curves.values()].map(({ step }) => step.at(-1) ?? 0))
     for (const { root } of this.shown.values()) {
-      const end = Math.max(this.steps || 10, last)
+      const end = 1.02 * Math.max(this.steps || 10, last)
       if (root.x_range.end !== end && !root.x_range.moved) root.x_range.setv({ start: 0, end, reset_end: end })
       for (const [name, place] of [["best", this.best], ["resumed", this.resumed]]) {
         const span = root.document.get_model_by_name(name)

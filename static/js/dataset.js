@@ -37,6 +37,6 @@ if (form) {
     mark()
     if (target.name !== "label") return
     const query = new URLSearchParams({ label: target.value })
-    document.querySelector("[data-bars]").innerHTML = await askText(`${form.dataset.labels}?${query}`)
+    document.querySelector("[data-bars]").innerHTML = await askText(`${form.getAttribute("data-labels")}?${query}`)
   })
 }

@@ -3,6 +3,8 @@ import { askJson, askText, later } from "./http.js"
 
 const form = document.querySelector("form[data-preview]")
 if (form) {
+  // form.dataset is the form's own field of that name.
+  const address = form.getAttribute("data-preview")
   const will = form.querySelector("[data-will]")
   let asking = null
 
@@ -29,7 +31,7 @@ if (form) {
     asking = new AbortController()
     try {
       const body = new URLSearchParams(new FormData(form))
-      show(await askJson(form.dataset.preview, { method: "POST", body, signal: asking.signal }))
+      show(await askJson(address, { method: "POST", body, signal: asking.signal }))
     } catch (error) {
       if (error.name === "AbortError") return
       will.textContent = error.message
