@@ -161,7 +161,13 @@ def after_utf8(path: Path) -> list[Encoding]:
 
 
 def not_readable(path: Path, encoding: Encoding) -> Invalid:
-    """The sentence for a file that is not in the encoding the user asked for."""
+    """The sentence for a file that is not in the encoding the user asked for, nor in any that was guessed."""
+    if encoding.guessed:
+        return Invalid(
+            "The file is not UTF-8, and its encoding could not be guessed. Save it as CSV (UTF-8), or read it "
+            "again and say which encoding it has. If it is no text file, save it as CSV first.",
+            kind="encoding",
+        )
     where = ""
     if not encoding.codec.startswith(("utf-16", "utf-32")):
         broken = (

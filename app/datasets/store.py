@@ -148,7 +148,8 @@ class DatasetStore:
         found = self._version(dataset_id, version)
         offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
         folder = self._files.version(dataset_id, found.version)
-        items = parquet.read_page(folder, offset, limit)
+        with _still_there(dataset_id):
+            items = parquet.read_page(folder, offset, limit)
         return {"offset": offset, "rows": found.rows, "columns": found.columns, "items": items}
 
     def table(self, dataset_id: str, version: int, columns: Sequence[str]) -> "pyarrow.Table":
@@ -166,7 +167,8 @@ class DatasetStore:
         ]
         if problems:
             raise Invalid.from_problems("The data set has no such column", list(problems))
-        return parquet.read_columns(self._files.version(dataset_id, version), columns)
+        with _still_there(dataset_id):
+            return parquet.read_columns(self._files.version(dataset_id, version), columns)
 
     # -- going ----------------------------------------------------------------------------------------------
 
@@ -270,6 +272,14 @@ class DatasetStore:
                 raise _Gone
             if version is not None:
                 session.add(version)
+
+
+@contextmanager
+def _still_there(dataset_id: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"The rows of data set {dataset_id!r} are gone. It may have been deleted.") from error
 
 
 def _get(session: Session, dataset_id: str) -> Dataset:

@@ -153,6 +153,11 @@ def test_the_given_encoding_must_fit(bench: Bench) -> None:
     assert message.startswith("The file is not in UTF-8: line 3 has a byte that does not exist there.")
 
 
+def test_bytes_that_are_no_text_in_any_encoding(bench: Bench) -> None:
+    kind, message = failure(bench.read(bytes(range(1, 256)) * 20))
+    assert kind == "encoding" and "its encoding could not be guessed" in message
+
+
 def test_utf16_without_a_mark_is_guessed(bench: Bench) -> None:
     view = bench.read(GERMAN.encode("utf-16-le"))
     assert bench.column(view, "label") == ["schön", "hässlich"]

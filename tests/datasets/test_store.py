@@ -320,6 +320,15 @@ def test_a_lost_profile_does_not_break_the_page(bench: Bench) -> None:
     assert (again["state"], again["profile"], again["rows"]) == ("ready", None, 10)
 
 
+def test_lost_rows_are_not_found(bench: Bench) -> None:
+    view = bench.read(csv_of(10))
+    (bench.files.version(view["id"], 1) / "rows.parquet").unlink()
+    with pytest.raises(NotFound, match="are gone"):
+        bench.store.rows(view["id"], 0, 5)
+    with pytest.raises(NotFound, match="are gone"):
+        bench.store.table(view["id"], 1, ["text"])
+
+
 def test_a_lost_folder_fails_with_a_sentence(bench: Bench) -> None:
     dataset_id = bench.upload(csv_of(10))
     shutil.rmtree(bench.files.version(dataset_id, 1))
