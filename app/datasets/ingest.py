@@ -117,7 +117,7 @@ class _Pass:
     def _check(self, reader: Reader, profile: Profile, rows: int, line: int) -> None:
         """Raises Invalid for what only the whole file shows."""
         if reader.ragged and not self.options.skip_ragged:
-            raise self._ragged(reader, len(profile.names), rows)
+            raise self._ragged(reader, len(profile.names))
         if not rows and reader.ragged:
             raise Invalid(
                 f"No row has as many cells as line {line}, so nothing is left. Check the delimiter "
@@ -133,7 +133,7 @@ class _Pass:
         if self.options.header is None:
             header.refuse_value(profile.names, profile.columns, rows, line)
 
-    def _ragged(self, reader: Reader, width: int, rows: int) -> Invalid:
+    def _ragged(self, reader: Reader, width: int) -> Invalid:
         problems: list[Problem] = [
             {"where": f"line {line}", "message": f"has {_cells(cells)} and needs {width}"}
             for line, cells in reader.ragged_rows

@@ -4,6 +4,7 @@ Columns: `__row_id` (int64, permanent, from 0), `__line` (int64, the physical li
 begins) and the user's columns as strings.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -94,7 +95,8 @@ class RowsWriter:
         return self._hash.hexdigest()
 
     def abort(self) -> None:
-        self._writer.close()
+        with contextlib.suppress(OSError):  # the disk may be full
+            self._writer.close()
         self._part.unlink(missing_ok=True)
 
 
