@@ -2,7 +2,7 @@
 
 import codecs
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from app.core.errors import Invalid, Problem
 
@@ -16,14 +16,14 @@ _ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "unde
 class ReadOptions:
     """Options for `DatasetStore.reread`.
 
-    A field that is None keeps what was asked before (at first: Headstart decides). `encoding` and `delimiter`
-    may be "auto": let Headstart decide again. `header` False names the columns column_1, column_2, …;
+    A field that is None keeps what was asked before (at first: Headstart decides). `encoding`, `delimiter` and
+    `header` may be "auto": let Headstart decide again. `header` False names the columns column_1, column_2, …;
     True takes line 1 as the header even if it looks like data. `skip_ragged` leaves out rows with too many or too few cells.
     """
 
     encoding: str | None = None
     delimiter: str | None = None
-    header: bool | None = None
+    header: bool | Literal["auto"] | None = None
     skip_ragged: bool | None = None
 
     def over(self, earlier: "ReadOptions") -> "ReadOptions":
@@ -32,7 +32,7 @@ class ReadOptions:
             name: value if value is not None else getattr(earlier, name)
             for name, value in asdict(self).items()
         }
-        for name in ("encoding", "delimiter"):
+        for name in ("encoding", "delimiter", "header"):
             if values[name] == AUTO:
                 values[name] = None
         return ReadOptions(**values)
