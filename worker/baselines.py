@@ -15,11 +15,11 @@ from worker.seeds import derive
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
-# Bounds on the time of a fit: it grows with rows × classes × iterations, and the page waits for it.
-ROWS = 50_000
-FEATURES = 50_000
-ROWS_TIMES_CLASSES = 1_000_000
-ITERATIONS = 200
+# Bounds on the time of a fit, for the page waits for it: it grows with rows × classes and with
+# features × classes. Forty classes and 50,000 rows are still taken whole.
+ROWS, ROWS_TIMES_CLASSES = 50_000, 2_000_000
+FEATURES, FEATURES_TIMES_CLASSES = 50_000, 2_000_000
+ITERATIONS = 100
 STRENGTHS = (1.0, 3.0, 10.0)  # inverse regularisation C; the first is scikit-learn's default
 
 
@@ -44,12 +44,12 @@ def tfidf(
     seed only picks the rows of a training set that is too large. Without anything to learn from (one class,
     empty texts) the answer is that of `majority`.
     """
-    most = max(1000, min(ROWS, ROWS_TIMES_CLASSES // n_classes))
+    most = min(ROWS, max(2000, ROWS_TIMES_CLASSES // n_classes))
     if len(train_texts) > most:
         generator = np.random.default_rng(derive(seed, "tfidf"))
         chosen = np.sort(generator.permutation(len(train_texts))[:most])
         train_texts, train_labels = [train_texts[row] for row in chosen], train_labels[chosen]
-    vectorizer = _vectorizer(train_texts)
+    vectorizer = _vectorizer(train_texts, min(FEATURES, max(2000, FEATURES_TIMES_CLASSES // n_classes)))
     try:
         features = vectorizer.fit_transform(train_texts)
     except ValueError:  # no word and no character in any text
@@ -71,12 +71,12 @@ def tfidf(
     return probabilities(models[int(np.argmin(losses))], texts)
 
 
-def _vectorizer(texts: Sequence[str]) -> TfidfVectorizer:
+def _vectorizer(texts: Sequence[str], features: int) -> TfidfVectorizer:
     """By words where there are words: where spaces part the text every dozen characters or so."""
     characters = sum(len(text) for text in texts)
     words = sum(len(text.split()) for text in texts)
     letters = sum(1 for text in texts for character in text if character.isalnum())
-    options = {"sublinear_tf": True, "max_features": FEATURES}
+    options = {"sublinear_tf": True, "max_features": features}
     if characters > 15 * words or 3 * letters < characters:
         return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **options)
     return TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2), **options)
@@ -86,6 +86,7 @@ def _fit(features: object, labels: Labels, strength: float) -> LogisticRegressio
     model = LogisticRegression(C=strength, max_iter=ITERATIONS)  # lbfgs: no random numbers
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on the time is meant
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # numbers of classes
         return model.fit(features, labels)
 
 

@@ -51,6 +51,11 @@ def test_texts_without_words_are_taken_by_characters(texts: list[str]) -> None:
     assert found.argmax(1).tolist() == [0, 0, 1, 1]
 
 
+def test_as_many_classes_as_rows_are_no_warning() -> None:
+    truth = np.arange(30)
+    assert (tfidf(TEXTS[:30], truth, TEXTS[:30], 30).argmax(1) == truth).mean() > 0.3
+
+
 def test_nothing_to_learn_from_gives_the_majority() -> None:
     one_class = np.zeros(4, dtype=np.int64)
     assert tfidf(TEXTS[:4], one_class, ["x"], 2).tolist() == [[1, 0]]

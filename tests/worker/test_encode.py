@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import CanineTokenizer
 
 from tests.worker.conftest import LABELS
 from worker.backbone import load_classifier
@@ -36,6 +37,12 @@ def test_rows_that_lost_text_are_named(folders: dict[str, Path]) -> None:
     assert (
         load(folders["bert"], ["good " * 18]).truncated.tolist() == []
     )  # 18 words and two marks fit exactly
+
+
+def test_a_tokenizer_without_a_rust_part_is_asked_again() -> None:
+    data = encode(CanineTokenizer(), ["good", "a" * 18, "b" * 19], 20)  # one token a character, two marks
+    assert data.lengths.tolist() == [6, 20, 20]
+    assert data.truncated.tolist() == [2]
 
 
 def test_a_tokenizer_that_cuts_at_16_by_itself_obeys_our_length(folders: dict[str, Path]) -> None:
