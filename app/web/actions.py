@@ -93,7 +93,7 @@ def checked_inputs(value: Any) -> list[Any]:
         raise Invalid('Send {"inputs": ["a text", …]}: a list of texts under the name inputs.')
     if unknown := sorted(set(value) - {"inputs"}):
         raise Invalid(f"There is no field {unknown[0]!r}; remove it or check its spelling.")
-    inputs = value["inputs"]
+    inputs: list[Any] = value["inputs"]
     if len(inputs) > MAX_INPUTS:
         raise TooLarge(f"{len(inputs):,} inputs at once; {MAX_INPUTS:,} are possible. Send them in parts.")
     problems: list[Problem] = [

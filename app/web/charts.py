@@ -57,6 +57,13 @@ def _figures(theme: Theme) -> dict[str, Any]:
     return {name: json_item(figure) for name, figure in drawn.items()}
 
 
+def _models() -> Any:
+    """Bokeh's models, untyped: its stubs don't know half of what it can do."""
+    import bokeh.models
+
+    return bokeh.models
+
+
 def _loss(colours: dict[str, str], scale: str) -> Any:
     figure = _figure(colours, 375, scale)
     train = _source("train/loss", smooth=True)
@@ -72,12 +79,12 @@ def _loss(colours: dict[str, str], scale: str) -> Any:
 
 
 def _rate(colours: dict[str, str]) -> Any:
-    from bokeh.models import BasicTickFormatter
+    models = _models()
 
     figure = _figure(colours, 132, "linear")
     source = _source("train/learning_rate")
     line = figure.line("step", "value", source=source, color=colours["train"], line_width=2)
-    figure.yaxis.formatter = BasicTickFormatter(precision=1, use_scientific=True, power_limit_low=-2)
+    figure.yaxis.formatter = models.BasicTickFormatter(precision=1, use_scientific=True, power_limit_low=-2)
     _hover(figure, [line], "learning rate", "@value{0.00e+0}")
     return figure
 
@@ -99,14 +106,16 @@ def _score(colours: dict[str, str]) -> Any:
 
 
 def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
-    from bokeh.models import BasicTickFormatter, DataRange1d, Range1d, Span
-    from bokeh.plotting import figure as new_figure
+    models = _models()
 
-    figure = new_figure(
+    from bokeh import plotting
+
+    make: Any = plotting.figure
+    figure = make(
         height=height,
         sizing_mode="stretch_width",
-        x_range=Range1d(0, 10),
-        y_range=DataRange1d(only_visible=True, range_padding=0.08),
+        x_range=models.Range1d(0, 10),
+        y_range=models.DataRange1d(only_visible=True, range_padding=0.08),
         y_axis_type=scale,
         # Nothing takes a finger's drag by itself, so a phone can scroll over the chart.
         tools="box_zoom,reset,save",
@@ -124,7 +133,7 @@ def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
     figure.grid.grid_line_color = colours["line"]
     figure.xgrid.grid_line_color = None
     figure.xaxis.axis_label = "step"
-    figure.xaxis.formatter = BasicTickFormatter(use_scientific=False)
+    figure.xaxis.formatter = models.BasicTickFormatter(use_scientific=False)
     figure.xaxis.ticker.min_interval = 1
     figure.xaxis.ticker.desired_num_ticks = 6
     if scale == "linear":
@@ -141,24 +150,26 @@ def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
     figure.axis.axis_label_text_font_style = "normal"
     figure.axis.axis_label_standoff = 4
     for name, dash in (("best", "dotted"), ("resumed", "dashed")):
-        span = Span(name=name, dimension="height", line_color=colours["muted"], line_dash=dash, visible=False)
+        span = models.Span(
+            name=name, dimension="height", line_color=colours["muted"], line_dash=dash, visible=False
+        )
         figure.add_layout(span)
     return figure
 
 
 def _source(series: str, smooth: bool = False) -> Any:
-    from bokeh.models import ColumnDataSource
+    models = _models()
 
     data: dict[str, list[float]] = {"step": [], "value": []}
     if smooth:
         data["smooth"] = []
-    return ColumnDataSource(data, name=series)
+    return models.ColumnDataSource(data, name=series)
 
 
 def _legend(figure: Any, colours: dict[str, str], items: list[tuple[str, list[Any]]]) -> None:
-    from bokeh.models import Legend
+    models = _models()
 
-    legend = Legend(
+    legend = models.Legend(
         items=items,
         orientation="horizontal",
         click_policy="hide",
@@ -180,9 +191,9 @@ def _legend(figure: Any, colours: dict[str, str], items: list[tuple[str, list[An
 
 
 def _hover(figure: Any, renderers: list[Any], title: str, value: str) -> None:
-    from bokeh.models import HoverTool
+    models = _models()
 
-    tool = HoverTool(
+    tool = models.HoverTool(
         renderers=renderers,
         tooltips=[("step", "@step{0,0}"), (title, value)],
         mode="vline" if len(renderers) == 1 else "mouse",

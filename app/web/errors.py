@@ -35,7 +35,9 @@ def error_response(scope: Scope, error: HeadstartError, headers: Any = None) -> 
         try:
             page: Response = pages.render(request, "error.html", status=error.status, error=error)
             return page
-        except Exception:  # perhaps the database is what is broken: the sentence must come through all the same
+        except (
+            Exception
+        ):  # perhaps the database is what is broken: the sentence must come through all the same
             log.exception("the error page failed")
     return JSONResponse({"error": error.as_dict()}, status_code=error.status, headers=headers)
 
@@ -92,7 +94,9 @@ def invalid_request(error: RequestValidationError) -> Invalid:
     """FastAPI's faults of path, query and headers in our words."""
     problems: list[Problem] = []
     for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"] if part not in ("query", "path", "header", "body"))
+        where = ".".join(
+            str(part) for part in fault["loc"] if part not in ("query", "path", "header", "body")
+        )
         message = "is required" if fault["type"] == "missing" else str(fault["msg"])
         problems.append({"where": where or "request", "message": message})
     return Invalid.from_problems("The request can't be used", problems)

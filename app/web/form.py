@@ -121,7 +121,9 @@ def field_of(where: str) -> str:
     if head == "columns":
         return rest if rest in ("text", "label") else ""
     if head == "split":
-        return rest if rest in FRACTIONS else {"column": "split_column", "seed": "split_seed"}.get(rest, "split")
+        return (
+            rest if rest in FRACTIONS else {"column": "split_column", "seed": "split_seed"}.get(rest, "split")
+        )
     return head if head in KNOWN else ""
 
 

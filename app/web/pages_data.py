@@ -4,7 +4,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
-
 from starlette.datastructures import UploadFile
 
 from app.core.errors import Invalid, NotFound
@@ -16,7 +15,16 @@ from app.web.services import DatasetId, Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
 PREVIEW_ROWS = 20
-ENCODINGS = ("utf-8", "windows-1252", "iso-8859-1", "iso-8859-15", "utf-16", "mac-roman", "shift_jis", "gb18030")
+ENCODINGS = (
+    "utf-8",
+    "windows-1252",
+    "iso-8859-1",
+    "iso-8859-15",
+    "utf-16",
+    "mac-roman",
+    "shift_jis",
+    "gb18030",
+)
 
 
 def redirect(address: str) -> RedirectResponse:
@@ -93,7 +101,9 @@ def delete(dataset_id: DatasetId, services: ServicesDep) -> Response:
     return redirect("/data")
 
 
-def dataset_context(services: Services, view: dict[str, Any], text: str = "", label: str = "") -> dict[str, Any]:
+def dataset_context(
+    services: Services, view: dict[str, Any], text: str = "", label: str = ""
+) -> dict[str, Any]:
     """What the page of a data set shows."""
     ready = view["state"] == "ready"
     profile = view["profile"] or {}
@@ -108,7 +118,11 @@ def dataset_context(services: Services, view: dict[str, Any], text: str = "", la
         "users": users,
         "encodings": ENCODINGS,
         "delimiters": {"tab" if key == "\t" else key: name for key, name in DELIMITERS.items()},
-        **(label_context(view, chosen["label"]) if ready else {"bars": None, "label_column": "", "distinct": None}),
+        **(
+            label_context(view, chosen["label"])
+            if ready
+            else {"bars": None, "label_column": "", "distinct": None}
+        ),
     }
 
 

@@ -9,7 +9,17 @@ from app.models.info import ModelInfo
 from app.web import actions
 from app.web.api_models import model_view
 from app.web.body import FormFields
-from app.web.form import FRACTIONS, MAIN, MORE, OTHER, SPLITS, by_field, form_from_spec, plain_defaults, spec_from_form
+from app.web.form import (
+    FRACTIONS,
+    MAIN,
+    MORE,
+    OTHER,
+    SPLITS,
+    by_field,
+    form_from_spec,
+    plain_defaults,
+    spec_from_form,
+)
 from app.web.pages_data import chosen_columns, label_context, redirect
 from app.web.render import count
 from app.web.services import Services, ServicesDep
@@ -90,7 +100,11 @@ def _page(
         "fractions": FRACTIONS,
         "plain": plain_defaults(),
         "problems": by_field(actions.problems_of(error)) if error else {},
-        **(label_context(view, form.get("label", "")) if view else {"bars": None, "distinct": None, "label_column": ""}),
+        **(
+            label_context(view, form.get("label", ""))
+            if view
+            else {"bars": None, "distinct": None, "label_column": ""}
+        ),
     }
     return services.pages.render(request, "new_run.html", status=error.status if error else 200, **context)
 

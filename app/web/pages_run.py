@@ -32,9 +32,7 @@ def one(request: Request, run_id: RunId, services: ServicesDep) -> Response:
 def parts(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
     """The parts of the page as they are now, and the event number that they include."""
     page = show.run_page(services, run_id)
-    made = {
-        name: services.pages.fragment(f"run/_{name}.html", **page, tried=None) for name in PARTS
-    }
+    made = {name: services.pages.fragment(f"run/_{name}.html", **page, tried=None) for name in PARTS}
     return {"seq": page["run"]["seq"], "state": page["run"]["state"], "parts": made}
 
 

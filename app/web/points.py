@@ -37,5 +37,6 @@ def _chosen(steps: list[int], values: list[float | None], most: int) -> list[int
 
     x = np.array([steps[index] for index in finite], dtype=np.int64)
     y = np.array([values[index] for index in finite], dtype=np.float64)
-    picked = MinMaxLTTBDownsampler().downsample(x, y, n_out=room)
+    sampler: Any = MinMaxLTTBDownsampler
+    picked = sampler().downsample(x, y, n_out=room)
     return [finite[int(index)] for index in picked] + gaps

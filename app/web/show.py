@@ -101,7 +101,10 @@ def finished_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dic
 def running_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """The newest figures of the validation part."""
     kpis = []
-    for series, title in (("validation/accuracy", "validation accuracy"), ("validation/macro_f1", "macro F1")):
+    for series, title in (
+        ("validation/accuracy", "validation accuracy"),
+        ("validation/macro_f1", "macro F1"),
+    ):
         values = [value for value in lasts.get(series, []) if value is not None]
         note = "not measured yet" if not values else f"best {score(max(values))}"
         kpis.append(_kpi(title, score(values[-1] if values else None), note))
@@ -122,7 +125,9 @@ def baseline_table(view: dict[str, Any]) -> list[dict[str, Any]]:
         lower = name in ("log_loss", "ece")
         best = (min if lower else max)(numbers.values()) if numbers else None
         winners = [key for key, value in numbers.items() if value == best]
-        table.append({"title": METRICS.get(name, name.replace("_", " ")), "lower": lower, "best": winners, **row})
+        table.append(
+            {"title": METRICS.get(name, name.replace("_", " ")), "lower": lower, "best": winners, **row}
+        )
     return table
 
 

@@ -117,5 +117,3 @@ def _addressed(event: LiveEvent) -> dict[str, Any]:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-

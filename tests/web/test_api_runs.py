@@ -1,0 +1,212 @@
+"""JSON API: runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.web.services import Services
+from tests.web.conftest import RecordingQueue, Trainer
+
+Launch = Callable[..., str]
+Train = Callable[[str], Trainer]
+COLUMNS = {"text": "text", "label": "label"}
+
+
+def test_a_run_is_queued_and_a_worker_woken(
+    client: TestClient, queue: RecordingQueue, launch: Launch
+) -> None:
+    run_id = launch()
+    assert queue.woken == [run_id]
+    view = client.get(f"/api/runs/{run_id}").json()
+    assert view["state"] == "queued" and view["dataset_name"] == "reviews.csv"
+    assert view["checkpoint"] is None
+    assert view["spec"]["epochs"] and view["spec"]["learning_rate"] and view["spec"]["batch_size"]
+
+
+def test_every_problem_of_a_spec_is_reported_at_once(client: TestClient, upload: Any) -> None:
+    spec = {
+        "dataset": upload()["id"],
+        "task": "classification",
+        "columns": {"text": "txt", "label": "label"},
+        "epochs": 0,
+        "learning_rat": 1e-4,
+        "model": "gpt4",
+    }
+    response = client.post("/api/runs", json=spec)
+    assert response.status_code == 422
+    wheres = {problem["where"] for problem in response.json()["error"]["problems"]}
+    assert {"epochs", "learning_rat", "model"} <= wheres
+    assert client.get("/api/runs").json() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"dataset": "zzzzzzzzzzzz"}, "dataset"),
+        ({"dataset": "../../etc"}, "dataset"),
+        ({"task": "poetry"}, "task"),
+        ({"model": "local:../../etc"}, "model"),
+        ({"max_length": 100_000}, "max_length"),
+        ({"seed": -1}, "seed"),
+        ({"split": {"kind": "column", "column": "nope"}}, "split"),
+    ],
+)
+def test_a_bad_field_is_named(client: TestClient, upload: Any, change: dict[str, Any], where: str) -> None:
+    spec = {"dataset": upload()["id"], "task": "classification", "columns": COLUMNS, **change}
+    response = client.post("/api/runs", json=spec)
+    assert response.status_code in (404, 422)
+    error = response.json()["error"]
+    assert where in str(error)
+
+
+def test_check_tells_what_would_happen_and_starts_nothing(
+    client: TestClient, queue: RecordingQueue, upload: Any
+) -> None:
+    spec = {"dataset": upload()["id"], "task": "classification", "columns": COLUMNS, "epochs": 2}
+    told = client.post("/api/runs/check", json=spec).json()
+    assert sum(told["rows"].values()) == 60
+    assert told["classes"] == 2 and told["steps"] >= 2
+    assert told["spec"]["epochs"] == 2 and "epochs" not in told["why"]
+    assert told["why"]["learning_rate"]
+    assert queue.woken == [] and client.get("/api/runs").json() == []
+
+
+def test_the_list_is_newest_first_and_without_results(
+    client: TestClient, launch: Launch, trainer: Train
+) -> None:
+    first = launch()
+    trainer(first).succeed()
+    second = launch(name="second")
+    listed = client.get("/api/runs").json()
+    assert [view["id"] for view in listed] == [second, first]
+    assert "results" not in listed[1] and listed[1]["metrics"]["accuracy"] == 0.9
+
+
+def test_points_are_whole_thinned_or_empty(client: TestClient, launch: Launch, trainer: Train) -> None:
+    run_id = launch()
+    losses = [0.5] * 1000
+    losses[700] = 8.0
+    trainer(run_id).record(losses)
+    whole = client.get(f"/api/runs/{run_id}/points").json()
+    assert set(whole) == {"train/loss", "validation/loss", "validation/accuracy", "validation/macro_f1"}
+    assert len(whole["train/loss"]["step"]) == 1000
+    names = "train/loss,unknown/series"
+    response = client.get(f"/api/runs/{run_id}/points", params={"series": names, "max": 50})
+    assert len(response.json()["train/loss"]["value"]) <= 50
+    assert 8.0 in response.json()["train/loss"]["value"]
+    assert response.json()["unknown/series"] == {"step": [], "value": [], "time": []}
+    seq = client.get(f"/api/runs/{run_id}").json()["seq"]
+    assert response.headers["headstart-seq"] == str(seq)
+
+
+def test_nan_is_null(client: TestClient, launch: Launch, trainer: Train) -> None:
+    run_id = launch()
+    trainer(run_id).record([0.5, float("nan"), float("inf")])
+    points = client.get(f"/api/runs/{run_id}/points?series=train/loss").json()["train/loss"]
+    assert points["value"] == [0.5, None, None]
+
+
+def test_cancel_is_repeatable_and_ends_with_the_run(
+    client: TestClient, launch: Launch, trainer: Train
+) -> None:
+    queued, running, done = launch(), launch(), launch()
+    assert client.post(f"/api/runs/{queued}/cancel").json()["state"] == "cancelled"
+    assert client.post(f"/api/runs/{queued}/cancel").status_code == 200
+    trainer(running)
+    assert client.post(f"/api/runs/{running}/cancel").json()["cancel_requested"] is True
+    assert client.post(f"/api/runs/{running}/cancel").json()["state"] == "running"
+    trainer(done).succeed()
+    response = client.post(f"/api/runs/{done}/cancel")
+    assert response.status_code == 409 and response.json()["error"]["kind"] == "conflict"
+
+
+def test_delete_takes_the_files_along_but_only_of_a_run_that_is_over(
+    client: TestClient, services: Services, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch()
+    assert client.delete(f"/api/runs/{run_id}").status_code == 409
+    trainer(run_id).succeed()
+    assert client.delete(f"/api/runs/{run_id}").json()["freed_bytes"] == 258
+    assert not services.files.run(run_id).exists()
+    assert client.get(f"/api/runs/{run_id}").status_code == 404
+
+
+def test_the_log_is_text_with_what_the_processes_printed(
+    client: TestClient, services: Services, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch()
+    trainer(run_id).record([0.5])
+    printed = services.files.attempt(run_id, 1) / "log.txt"
+    printed.parent.mkdir(parents=True)
+    printed.write_bytes(b"a line \xff of the process\n")
+    response = client.get(f"/api/runs/{run_id}/log")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "reached step 1" in response.text and "of the process" in response.text
+
+
+def test_the_checkpoint_comes_whole_or_in_ranges(client: TestClient, launch: Launch, trainer: Train) -> None:
+    run_id = launch()
+    address = f"/api/runs/{run_id}/checkpoint.zip"
+    assert client.get(address).status_code == 409
+    trainer(run_id).succeed()
+    assert client.get(f"/api/runs/{run_id}").json()["checkpoint"] == address
+    whole = client.get(address)
+    assert whole.headers["content-type"] == "application/zip" and whole.headers["accept-ranges"] == "bytes"
+    assert "attachment" in whole.headers["content-disposition"]
+    assert len(whole.content) == 258
+    rest = client.get(address, headers={"range": "bytes=100-", "if-range": whole.headers["etag"]})
+    assert rest.status_code == 206 and rest.content == whole.content[100:]
+    changed = client.get(address, headers={"range": "bytes=100-", "if-range": '"another"'})
+    assert changed.status_code == 200 and changed.content == whole.content
+    assert client.get(address, headers={"range": "bytes=9999-"}).status_code == 416
+    head = client.head(address)
+    assert head.status_code == 200 and head.headers["content-length"] == "258"
+
+
+def test_a_cancelled_run_offers_its_best_checkpoint_if_it_has_one(
+    client: TestClient, services: Services, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch()
+    trainer(run_id).finish("cancelled")
+    assert client.get(f"/api/runs/{run_id}/checkpoint.zip").status_code == 409
+    services.files.run(run_id).mkdir(parents=True)
+    services.files.checkpoint_zip(run_id).write_bytes(b"PK")
+    assert client.get(f"/api/runs/{run_id}/checkpoint.zip").content == b"PK"
+
+
+def test_predict_answers_in_the_order_of_the_inputs(
+    client: TestClient, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch()
+    address = f"/api/runs/{run_id}/predict"
+    assert client.post(address, json={"inputs": ["a"]}).status_code == 409
+    trainer(run_id).succeed()
+    outputs = client.post(address, json={"inputs": ["a", "bb", "ccc"]}).json()["outputs"]
+    assert [output["length"] for output in outputs] == [1, 2, 3]
+    assert client.post(address, json={"inputs": []}).json() == {"outputs": []}
+    assert len(client.post(address, json={"inputs": ["x"] * 1000}).json()["outputs"]) == 1000
+    assert client.post(address, json={"inputs": ["x"] * 1001}).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], {}, {"inputs": "text"}, {"inputs": [1]}, {"inputs": ["a"], "more": 1}, {"inputs": [None]}],
+)
+def test_a_bad_predict_body_is_422(client: TestClient, launch: Launch, trainer: Train, body: Any) -> None:
+    run_id = launch()
+    trainer(run_id).succeed()
+    assert client.post(f"/api/runs/{run_id}/predict", json=body).status_code == 422
+
+
+def test_a_run_without_a_model_can_not_be_tried(client: TestClient, launch: Launch, trainer: Train) -> None:
+    run_id = launch()
+    trainer(run_id).finish("failed", error={"kind": "bug", "message": "no", "problems": []})
+    assert client.post(f"/api/runs/{run_id}/predict", json={"inputs": ["a"]}).status_code == 409
+
+
+def test_models_on_offer_begin_with_the_starter(client: TestClient) -> None:
+    models = client.get("/api/models").json()
+    assert models[0]["id"] == "starter" and models[0]["tasks"] == ["classification"]
+    assert {"family", "parameters", "kind", "max_length", "note"} <= set(models[0])
