@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from app.core import runs
 from app.core.db import Database
-from app.core.events import PointValue
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
@@ -28,6 +27,7 @@ from worker.backbone import load_classifier, pick_device
 from worker.encode import Encoded, encode
 from worker.export import export_model, model_card, zip_folder
 from worker.loop import Evaluated, Recipe, Started, Step, Stopped, balanced, train
+from worker.progress import Progress
 from worker.recorder import Recorder
 from worker.transfer import make_plan
 
@@ -248,65 +248,6 @@ class Finetune:
     def _check_cancel(self) -> None:
         if self.recorder.cancelled.is_set():
             raise Cancelled
-
-
-class Progress:
-    """Turns the loop's events into points, progress and log lines."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._steps = 0
-        self._seconds_a_step = 0.0
-        self._speed = 0.0
-
-    def started(self, event: Started) -> None:
-        self._steps = event.steps
-        self._recorder.progress(steps=event.steps)
-        self._recorder.log(
-            "info",
-            f"{event.trainable / 1e6:.1f} of {event.parameters / 1e6:.1f} M parameters learn, "
-            f"{event.steps} steps ({event.warmup} of warm-up), {event.dtype} on {event.device}.",
-        )
-
-    def step(self, event: Step) -> None:
-        speed = event.examples / max(event.seconds, 1e-9)
-        mix = 0.1 if self._seconds_a_step else 1.0
-        self._seconds_a_step += mix * (event.seconds - self._seconds_a_step)
-        self._speed += mix * (speed - self._speed)
-        values = {
-            "train/loss": event.loss,
-            "train/learning_rate": event.learning_rate,
-            "train/grad_norm": event.grad_norm,
-            "train/examples_per_second": speed,
-        }
-        self._recorder.points(
-            *(PointValue(series, event.step, value, event.time) for series, value in values.items())
-        )
-        self._recorder.progress(
-            step=event.step,
-            epoch=event.epoch,
-            examples_per_second=self._speed,
-            eta_seconds=(self._steps - event.step) * self._seconds_a_step,
-        )
-        if event.step == 1:
-            self._recorder.flush_soon()
-
-    def evaluated(self, event: Evaluated) -> None:
-        self._recorder.points(
-            *(
-                PointValue(f"validation/{name}", event.step, value, event.time)
-                for name, value in event.scores.items()
-            )
-        )
-        if event.best:
-            self._recorder.progress(best_step=event.step)
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in event.scores.items())
-        best = " (best so far)" if event.best else ""
-        self._recorder.log("info", f"Step {event.step}, epoch {event.epoch:.2f}: validation {scores}{best}")
-
-    def stopped(self, event: Stopped) -> None:
-        if event.reason == "early_stopping":
-            self._recorder.log("info", f"Stopped early at step {event.step}: no improvement any more.")
 
 
 def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -111,13 +111,16 @@ class Answering:
             return self._models[run_id]
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+        from worker.backbone import quiet
+
         with self._database.read() as session:
             spec = RunSpec.model_validate(runs.get(session, run_id).spec)
         assert spec.max_length is not None
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True
-        ).eval()
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        with quiet():
+            model = AutoModelForSequenceClassification.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True
+            ).eval()
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
         while self._models and sum(one.bytes for one in self._models.values()) + size > self._limit:
             self._models.popitem(last=False)

@@ -1,0 +1,221 @@
+"""`headstart serve` as a user starts it: the whole API over real processes, a clean stop, no orphan."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.waiting import until
+from tests.worker.tiny import build_bert, toy
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Served:
+    """A running `headstart serve`, spoken to as a script would: no browser headers."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    home: Path
+
+    def call(self, method: str, path: str, body: bytes | dict[str, Any] | None = None) -> Any:
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        with urllib.request.urlopen(request) as answer:
+            content = answer.read()
+        return json.loads(content) if answer.headers["content-type"] == "application/json" else content
+
+    def processes(self) -> list[psutil.Process]:
+        """All that it has started; trainers live in sessions of their own but are still its descendants."""
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return children
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def begin(home: Path, models: Path, port: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "serve", "--home", str(home), "--port", str(port)],
+        env={**os.environ, "HEADSTART_MODELS": str(models), "HEADSTART_OFFLINE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    models, port = tmp_path / "models", free_port()
+    build_bert(models / "tiny", toy(200)[0])
+    process = begin(tmp_path / "home", models, port)
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not any("Ready" in line for line in lines):
+        line = process.stdout.readline()
+        assert line, lines
+        lines.append(line)
+    served = Served(process, f"http://127.0.0.1:{port}", tmp_path / "home")
+    yield served
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    process.stdout.close()
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return all(
+        not one.is_running() or one.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        for one in processes
+    )
+
+
+def queue_toy_run(served: Served, epochs: int) -> str:
+    texts, labels = toy(200)
+    lines = ["text,label", *(f"{text},{label}" for text, label in zip(texts, labels, strict=True))]
+    dataset = served.call("PUT", "/api/datasets?name=toy.csv", "\n".join(lines).encode())
+    until(lambda: served.call("GET", f"/api/datasets/{dataset['id']}")["state"] == "ready", "the data set")
+    spec = {
+        "dataset": dataset["id"],
+        "task": "classification",
+        "columns": {"text": "text", "label": "label"},
+        "model": "local:tiny",
+        "epochs": epochs,
+        "batch_size": 16,
+        "learning_rate": 1e-3,
+        "max_length": 32,
+    }
+    run_id: str = served.call("POST", "/api/runs", spec)["id"]
+    return run_id
+
+
+def wait_for(served: Served, run_id: str, state: str, step: int = 0) -> dict[str, Any]:
+    def reached() -> dict[str, Any] | None:
+        run: dict[str, Any] = served.call("GET", f"/api/runs/{run_id}")
+        assert run["state"] in ("queued", "running", state), run["error"]
+        return run if run["state"] == state and run["step"] >= step else None
+
+    return until(reached, f"{state} at step {step}")
+
+
+def test_a_script_does_the_whole_main_job_and_the_stop_is_clean(served: Served, tmp_path: Path) -> None:
+    run_id = queue_toy_run(served, epochs=15)
+    run = wait_for(served, run_id, "succeeded")
+    assert run["metrics"]["accuracy"] > 0.8
+    points = served.call("GET", f"/api/runs/{run_id}/points?series=train/loss,validation/loss")
+    assert points["train/loss"]["step"] == list(range(1, run["steps"] + 1))
+    assert len(points["validation/loss"]["value"]) == 15
+
+    text = "the story was superb"
+    (tried,) = served.call("POST", f"/api/runs/{run_id}/predict", {"inputs": [text]})["outputs"]
+    archive = zipfile.ZipFile(io.BytesIO(served.call("GET", f"/api/runs/{run_id}/checkpoint.zip")))
+    archive.extractall(tmp_path / "folder")
+    script = (
+        "import json, sys\nfrom transformers import pipeline\n"
+        "classify = pipeline('text-classification', sys.argv[1], truncation=True, max_length=32)\n"
+        "print(json.dumps(classify([sys.argv[2]], top_k=None)[0]))"
+    )
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "folder"), text],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    loaded = {one["label"]: one["score"] for one in json.loads(elsewhere.stdout)}
+    assert loaded == pytest.approx(tried["probabilities"], abs=1e-6)
+
+    children = served.processes()
+    assert len(children) >= 4
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(60) == 0
+    assert gone(children)
+
+
+def test_a_stop_during_training_loses_nothing(served: Served, tmp_path: Path) -> None:
+    run_id = queue_toy_run(served, epochs=1000)
+    wait_for(served, run_id, "running", step=3)
+    children = served.processes()
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(60) == 0
+    assert gone(children)
+
+    again = begin(served.home, tmp_path / "models", int(served.url.rsplit(":", 1)[1]))
+    assert again.stdout is not None
+    while "Ready" not in (line := again.stdout.readline()):
+        assert line
+    restarted = Served(again, served.url, served.home)
+    run = wait_for(restarted, run_id, "running", step=3)
+    assert run["attempt"] == 2
+    restarted.call("POST", f"/api/runs/{run_id}/cancel")
+    wait_for(restarted, run_id, "cancelled")
+    again.send_signal(signal.SIGINT)
+    assert again.wait(60) == 0
+    again.stdout.close()
+
+
+def test_no_orphan_is_left_when_it_is_killed(served: Served) -> None:
+    run_id = queue_toy_run(served, epochs=1000)
+    wait_for(served, run_id, "running", step=3)
+    children = served.processes()
+    served.process.kill()
+    until(lambda: gone(children), "the children to end", limit=30)
+
+
+def test_a_second_one_on_the_same_folder_is_refused(served: Served, tmp_path: Path) -> None:
+    second = begin(served.home, tmp_path / "models", free_port())
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "already serves the data folder" in output
+
+
+def test_a_used_port_is_said_in_a_sentence(served: Served, tmp_path: Path) -> None:
+    port = int(served.url.rsplit(":", 1)[1])
+    second = begin(tmp_path / "other", tmp_path / "models", port)
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"Port {port} on 127.0.0.1 can't be used" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("name", ["worker.celery_app runs", "valkey-server", "app.cli web"])
+def test_a_process_that_dies_is_started_again(served: Served, name: str) -> None:
+    def found(but: int = 0) -> psutil.Process | None:
+        for one in served.processes():
+            with contextlib.suppress(psutil.Error):
+                if name in " ".join(one.cmdline()) and one.pid != but:
+                    return one
+        return None
+
+    victim = until(found, name)
+    victim.kill()
+    until(lambda: found(but=victim.pid), f"a new {name}")
+    until(lambda: answers(served), "the web server")
+    wait_for(served, queue_toy_run(served, epochs=1), "succeeded")
+
+
+def answers(served: Served) -> bool:
+    try:
+        served.call("GET", "/api/runs")
+    except OSError:
+        return False
+    return True
