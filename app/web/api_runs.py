@@ -91,7 +91,8 @@ def log(run_id: RunId, services: ServicesDep) -> StreamingResponse:
     return StreamingResponse(actions.log_text(services, run_id), media_type="text/plain; charset=utf-8")
 
 
-@router.api_route("/runs/{run_id}/checkpoint.zip", methods=["GET", "HEAD"], response_class=FileResponse)
+@router.head("/runs/{run_id}/checkpoint.zip", response_class=FileResponse, include_in_schema=False)
+@router.get("/runs/{run_id}/checkpoint.zip", response_class=FileResponse)
 def checkpoint(run_id: RunId, services: ServicesDep) -> FileResponse:
     """The finished model as a Hugging Face folder. Range works; 409 while there is none."""
     path = actions.checkpoint_path(services, run_id)

@@ -63,7 +63,7 @@ def run_page(services: Services, run_id: str) -> dict[str, Any]:
         lasts = _lasts(session, run_id)
         log = actions.log_records(session, run_id, LOG_LINES)
         waiting = runs.queued_ids(session) if view["state"] == "queued" else []
-    results = view["results"] or {}
+    results = {"rows": None, "per_class": [], "errors": [], **(view["results"] or {})}
     return {
         "run": view,
         "spec_json": json.dumps(view["spec"], ensure_ascii=False, indent=2),

@@ -18,7 +18,7 @@ from app.core.settings import Settings
 from app.main import create_app
 from app.web.services import Services
 
-HOSTILE = '<script>alert("x")</script>'
+HOSTILE = "<script>alert('x')</script>"
 CSV = "text,label\n" + "".join(
     f"{word} film number {number},{label}\n"
     for number in range(30)
