@@ -3,83 +3,27 @@
 import contextlib
 import io
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
-import urllib.request
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.serving import Served, begin, free_port, serving, toy_csv
 from tests.waiting import until
-from tests.worker.tiny import build_bert, toy
 
 pytestmark = pytest.mark.slow
 
 
-@dataclass
-class Served:
-    """A running `headstart serve`, spoken to as a script would: no browser headers."""
-
-    process: "subprocess.Popen[str]"
-    url: str
-    home: Path
-
-    def call(self, method: str, path: str, body: bytes | dict[str, Any] | None = None) -> Any:
-        data = json.dumps(body).encode() if isinstance(body, dict) else body
-        request = urllib.request.Request(self.url + path, data=data, method=method)
-        with urllib.request.urlopen(request) as answer:
-            content = answer.read()
-        return json.loads(content) if answer.headers["content-type"] == "application/json" else content
-
-    def processes(self) -> list[psutil.Process]:
-        """All that it has started; trainers live in sessions of their own but are still its descendants."""
-        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
-        return children
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def begin(home: Path, models: Path, port: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "serve", "--home", str(home), "--port", str(port)],
-        env={**os.environ, "HEADSTART_MODELS": str(models), "HEADSTART_OFFLINE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    models, port = tmp_path / "models", free_port()
-    build_bert(models / "tiny", toy(200)[0])
-    process = begin(tmp_path / "home", models, port)
-    assert process.stdout is not None
-    lines: list[str] = []
-    while not any("Ready" in line for line in lines):
-        line = process.stdout.readline()
-        assert line, lines
-        lines.append(line)
-    served = Served(process, f"http://127.0.0.1:{port}", tmp_path / "home")
-    yield served
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-    process.stdout.close()
+    with serving(tmp_path) as served:
+        yield served
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -90,9 +34,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def queue_toy_run(served: Served, epochs: int) -> str:
-    texts, labels = toy(200)
-    lines = ["text,label", *(f"{text},{label}" for text, label in zip(texts, labels, strict=True))]
-    dataset = served.call("PUT", "/api/datasets?name=toy.csv", "\n".join(lines).encode())
+    dataset = served.call("PUT", "/api/datasets?name=toy.csv", toy_csv().encode())
     until(lambda: served.call("GET", f"/api/datasets/{dataset['id']}")["state"] == "ready", "the data set")
     spec = {
         "dataset": dataset["id"],
