@@ -136,6 +136,10 @@ def problems_of(error: ValidationError) -> list[Problem]:
             message = f"is {fault['input']!r}; it must be one of {expected}"
             if fault["type"] == "union_tag_invalid":
                 message = f"its kind must be one of {expected}"
+        elif fault["type"] in ("int_parsing", "int_type", "int_from_float"):
+            message = f"must be a whole number (got {str(fault['input'])[:80]!r})"
+        elif fault["type"] in ("float_parsing", "float_type"):
+            message = f"must be a number (got {str(fault['input'])[:80]!r})"
         elif where == "dataset":
             message = f"{fault['input']!r} is no data set's id (12 characters of a-z and 0-9)"
         else:

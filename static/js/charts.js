@@ -166,6 +166,10 @@ export class Charts {
 
   // The axis shows the whole run from the beginning, so that the curve grows into it.
   fitSteps() {
+    for (const [place, { document }] of this.shown) {
+      const series = [...document.all_models ?? []].map(({ name }) => name).filter((name) => name?.includes("/"))
+      this.places[place].classList.toggle("empty", !series.some((name) => this.curves.get(name)?.step.length))
+    }
     const last = Math.max(1, ...[...this.curves.values()].map(({ step }) => step.at(-1) ?? 0))
     for (const { root } of this.shown.values()) {
       const end = 1.02 * Math.max(this.steps || 10, last)
