@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import defer
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col
 
 from app.core import runs
@@ -15,6 +17,7 @@ from app.core.tables import FINAL_STATES, Dataset, Event, Run
 from app.web.services import Services
 
 MAX_INPUTS = 1000
+MAX_LISTED = 500  # runs in the list, the newest
 SAMPLE = Path(__file__).parents[1] / "datasets" / "sample.csv"
 
 
@@ -35,10 +38,11 @@ def run_views(services: Services) -> list[dict[str, Any]]:
     """All runs, newest first, without their results (which can be long)."""
     with services.database.read() as session:
         names = {key: name for key, name in session.execute(select(col(Dataset.id), col(Dataset.name)))}
-        views = [
-            _complete(services, run, names.get(run.dataset_id, run.dataset_id))
-            for run in runs.listed(session)
-        ]
+        query = select(Run).options(defer(Run.results)).order_by(col(Run.created_at).desc(), col(Run.id))  # type: ignore[arg-type]
+        found = list(session.execute(query.limit(MAX_LISTED)).scalars())
+        for run in found:  # otherwise the view would fetch each of them after all
+            set_committed_value(run, "results", None)
+        views = [_complete(services, run, names.get(run.dataset_id, run.dataset_id)) for run in found]
     for view in views:
         del view["results"]
     return views

@@ -37,7 +37,10 @@ async function refresh() {
   }
 }
 
-if (body) {
+if (!body) {
+  // The welcome: somebody else (another tab, a script) has started the first run.
+  onSummary(({ runs }) => { if (runs.length) location.reload() })
+} else {
   filter.addEventListener("input", applyFilter)
   filter.form.addEventListener("submit", (event) => event.preventDefault())
   applyFilter()

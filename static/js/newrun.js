@@ -74,4 +74,6 @@ if (form) {
   }
   splitFields()
   preview()
+  // The run's page needs this at once; from here on it comes out of the browser's cache.
+  fetch(form.getAttribute("data-bokeh"), { priority: "low" }).catch(() => {})
 }

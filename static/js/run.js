@@ -22,6 +22,7 @@ const charts = new Charts(run, {
 })
 
 let state = head.dataset.state
+const { title } = document
 let sign = "" // what of the state decides about the parts
 
 async function refresh({ log = false } = {}) {
@@ -50,6 +51,8 @@ function onEvent({ kind, data, seq }) {
   } else if (kind === "state") {
     showProgress(part("progress"), data)
     charts.setSteps(data.steps, data.best_step)
+    const share = data.state === "running" && data.steps ? `${Math.floor(100 * data.step / data.steps)} % · ` : ""
+    document.title = share + title
     const newSign = [data.state, data.cancel_requested, data.attempt, data.best_step].join()
     if (newSign !== sign) {
       sign = newSign
