@@ -50,6 +50,8 @@ def main() -> None:
     threading.Thread(target=_die_with_supervisor, name="lifeline", daemon=True).start()
     settings = Settings()
     train_run(settings, order["run_id"], order["attempt"])
+    logging.shutdown()
+    os._exit(0)  # tearing torch down takes two seconds in which the next run would wait
 
 
 def train_run(settings: Settings, run_id: str, attempt: int) -> None:
