@@ -54,8 +54,14 @@ class Manager:
         self._children: list[Child] = []
         self._stop = False
 
-    def request_stop(self, *_: object) -> None:
-        self._stop = True
+    def stop_on_signals(self) -> None:
+        """Ctrl-C, SIGTERM and a closed terminal ask for a clean stop."""
+
+        def request(*_: object) -> None:
+            self._stop = True
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, request)
 
     @property
     def stopping(self) -> bool:
@@ -129,8 +135,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     with _only_one(settings.home):
         _require_free_port(settings.host, settings.port)
         manager = Manager(settings, say)
-        signal.signal(signal.SIGINT, manager.request_stop)
-        signal.signal(signal.SIGTERM, manager.request_stop)
+        manager.stop_on_signals()
         say(f"Headstart is starting; data folder {settings.home}")
         try:
             if not settings.broker_url:
@@ -158,8 +163,7 @@ def work(settings: Settings, say: Callable[[str], None]) -> None:
     """`headstart worker`: the worker and the predictor alone, beside a web server and a broker elsewhere."""
     make_home(settings.home)
     manager = Manager(settings, say)
-    signal.signal(signal.SIGINT, manager.request_stop)
-    signal.signal(signal.SIGTERM, manager.request_stop)
+    manager.stop_on_signals()
     try:
         start_workers(manager)
         say(f"Working; data folder {settings.home}, logs in {settings.home / 'logs'}")

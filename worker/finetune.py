@@ -140,7 +140,9 @@ class Finetune:
             logits = evaluate.logits(model, validation.encoded, EVAL_BATCH, self.device)
             return evaluate.scores(logits, validation.truth)
 
-        progress = Progress(self.recorder)
+        rows_a_step = recipe.batch_size * recipe.accumulation
+        steps_an_epoch = -(-len(train_part.truth) // rows_a_step)
+        progress = Progress(self.recorder, recipe.eval_steps or steps_an_epoch)
         events = train(
             self.model,
             train_part.encoded,

@@ -8,9 +8,12 @@ from worker.recorder import Recorder
 class Progress:
     """Turns the loop's events into points, progress and log lines."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, evaluate_every: int) -> None:
+        """`evaluate_every`: optimiser steps between two evaluations, for the time left."""
         self._recorder = recorder
+        self._evaluate_every = evaluate_every
         self._steps = 0
+        self._evaluation_seconds = 0.0
         self._seconds_a_step = 0.0
         self._speed = 0.0
 
@@ -41,12 +44,18 @@ class Progress:
             step=event.step,
             epoch=event.epoch,
             examples_per_second=self._speed,
-            eta_seconds=(self._steps - event.step) * self._seconds_a_step,
+            eta_seconds=self._seconds_left(event.step),
         )
         if event.step == 1:
             self._recorder.flush_soon()
 
+    def _seconds_left(self, step: int) -> float:
+        """Of the training: the steps that remain, and the evaluations after them."""
+        left = self._steps - step
+        return left * self._seconds_a_step + -(-left // self._evaluate_every) * self._evaluation_seconds
+
     def evaluated(self, event: Evaluated) -> None:
+        self._evaluation_seconds = event.seconds
         self._recorder.points(
             *(
                 PointValue(f"validation/{name}", event.step, value, event.time)

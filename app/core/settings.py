@@ -18,7 +18,7 @@ class Settings(BaseSettings):
         description="The data folder: database, data sets, runs, caches. Created with mode 0700.",
     )
     host: str = Field(default="127.0.0.1", description="Address to bind: a loopback address.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port of the web server.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port of the web server.")
     broker_url: str = Field(
         default="",
         description="A Redis or Valkey server to use in place of the embedded one (redis://…).",
