@@ -23,6 +23,7 @@ from app.models.hub import fetch
 from app.tasks import task as task_named
 from app.tasks.examples import Examples, load_examples
 from worker import baselines, evaluate, plan
+from worker.advice import stalled
 from worker.backbone import load_classifier, pick_device
 from worker.encode import Encoded, encode
 from worker.export import export_model, model_card, zip_folder
@@ -70,6 +71,7 @@ class Finetune:
         self.device = pick_device()
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
         self.best: Evaluated | None = None
+        self.advice: str | None = None
         self.model: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         self.labels: list[str]
@@ -105,7 +107,7 @@ class Finetune:
         test = self._encode(examples.part("test"))
         outcome = self._measure(parts["train"], parts["validation"], test)
         cut = [len(part.encoded.truncated) for part in (*parts.values(), test)]
-        outcome["results"]["truncated"] = sum(cut)
+        outcome["results"] |= {"truncated": sum(cut), "advice": self.advice}
         recorder.progress(phase="exporting")
         self._export(outcome["metrics"], outcome["baselines"])
         return outcome
@@ -172,6 +174,11 @@ class Finetune:
                 events.close()
                 self.recorder.flush()  # raises LostRun
         self._load_best()
+        plain = recipe.class_weights is None and recipe.label_smoothing == 0
+        if plain and progress.loss is not None:
+            self.advice = stalled(progress.loss, train_part.truth, recipe.learning_rate)
+        if self.advice:
+            self.recorder.log("warning", self.advice)
 
     def _recipe(self, train_part: Part) -> Recipe:
         spec = self.spec

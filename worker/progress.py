@@ -16,6 +16,7 @@ class Progress:
         self._evaluation_seconds = 0.0
         self._seconds_a_step = 0.0
         self._speed = 0.0
+        self.loss: float | None = None  # of the last steps, smoothed
 
     def started(self, event: Started) -> None:
         self._steps = event.steps
@@ -31,6 +32,7 @@ class Progress:
         mix = 0.1 if self._seconds_a_step else 1.0
         self._seconds_a_step += mix * (event.seconds - self._seconds_a_step)
         self._speed += mix * (speed - self._speed)
+        self.loss = event.loss if self.loss is None else self.loss + 0.1 * (event.loss - self.loss)
         values = {
             "train/loss": event.loss,
             "train/learning_rate": event.learning_rate,
