@@ -8,13 +8,20 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.core import events, runs
-from app.core.tables import FINAL_STATES, Point
+from app.core.tables import FINAL_STATES, Event, Point
 from app.web import actions, pictures
 from app.web.render import score, signed
 from app.web.services import Services
 
 LOG_LINES = 500
-METRICS = {"macro_f1": "macro F1", "roc_auc": "ROC AUC", "ece": "calibration error"}
+# Also their order in the table; others follow.
+METRICS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+}
 TITLES = {"majority": "always the most frequent label", "tfidf": "TF-IDF + logistic regression"}
 
 
@@ -62,6 +69,7 @@ def run_page(services: Services, run_id: str) -> dict[str, Any]:
         view = actions.run_view_in(services, session, run_id)
         lasts = _lasts(session, run_id)
         log = actions.log_records(session, run_id, LOG_LINES)
+        resumed = _resumed(session, run_id)
         waiting = runs.queued_ids(session) if view["state"] == "queued" else []
     results = {"rows": None, "per_class": [], "errors": [], **(view["results"] or {})}
     return {
@@ -70,6 +78,7 @@ def run_page(services: Services, run_id: str) -> dict[str, Any]:
         "model": short_model(view["spec"].get("model", "")),
         "strategy": (view["spec"].get("strategy") or {}).get("kind", "full"),
         "over": view["state"] in FINAL_STATES,
+        "resumed": resumed,
         "took": took(view),
         "place": waiting.index(run_id) if run_id in waiting else None,
         "kpis": finished_kpis(view, lasts) if view["metrics"] else running_kpis(view, lasts),
@@ -119,7 +128,9 @@ def baseline_table(view: dict[str, Any]) -> list[dict[str, Any]]:
     """Per metric: {"title", "model", "tfidf", "majority", "best"}: who is best, for the table side by side."""
     metrics, baselines = view["metrics"] or {}, view["baselines"] or {}
     table = []
-    for name in metrics:
+    for name in sorted(
+        metrics, key=lambda name: list(METRICS).index(name) if name in METRICS else len(METRICS)
+    ):
         row = {"model": metrics[name], **{key: (baselines.get(key) or {}).get(name) for key in TITLES}}
         numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
         lower = name in ("log_loss", "ece")
@@ -179,6 +190,13 @@ def _kpi(title: str, value: str, note: str, tone: str = "") -> dict[str, Any]:
 def _lasts(session: Session, run_id: str) -> dict[str, list[Any]]:
     names = ["validation/accuracy", "validation/macro_f1", "validation/loss"]
     return {name: curve["value"] for name, curve in events.read_points(session, run_id, names).items()}
+
+
+def _resumed(session: Session, run_id: str) -> int | None:
+    """The step at which the run went on after its last interruption; None if it never did."""
+    query = select(col(Event.payload)).where(col(Event.run_id) == run_id, col(Event.kind) == "rewind")
+    last = session.execute(query.order_by(col(Event.seq).desc()).limit(1)).scalar()
+    return (last or {}).get("step") or None
 
 
 def _validation_losses(session: Session, run_ids: list[str]) -> dict[str, list[float]]:

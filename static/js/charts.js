@@ -7,14 +7,13 @@ const FULL = 3 * MOST // more than so many streamed on top: fetch thinned ones a
 const SMOOTHED = "train/loss"
 
 export class Charts {
-  constructor(run, { bokeh, steps, best, places }) {
-    Object.assign(this, { run, bokeh, steps, best, places })
+  constructor(run, { bokeh, steps, best, resumed, places }) {
+    Object.assign(this, { run, bokeh, steps, best, resumed, places })
     this.curves = new Map() // series → {step: [], value: []}
     this.seq = 0 // the last event that the curves include
     this.early = null // events that came while the curves were fetched
     this.smoothing = 0.9
     this.logScale = false
-    this.resumed = null
     this.shown = new Map() // place → {key, document}
     this.drawing = Promise.resolve()
   }

@@ -18,6 +18,7 @@ const charts = new Charts(run, {
   bokeh: head.dataset.bokeh,
   steps: Number(head.dataset.steps),
   best: Number(head.dataset.best),
+  resumed: Number(head.dataset.resumed),
   places: Object.fromEntries([...document.querySelectorAll("[data-chart]")].map((one) => [one.dataset.chart, one])),
 })
 
@@ -51,6 +52,7 @@ function onEvent({ kind, data, seq }) {
   } else if (kind === "state") {
     showProgress(part("progress"), data)
     charts.setSteps(data.steps, data.best_step)
+    chooseSmoothing(data.steps)
     const share = data.state === "running" && data.steps ? `${Math.floor(100 * data.step / data.steps)} % · ` : ""
     document.title = share + title
     const newSign = [data.state, data.cancel_requested, data.attempt, data.best_step].join()
@@ -102,11 +104,17 @@ charts.start().catch((error) => charts.fail(error))
 const remember = (key, value) => { try { localStorage.setItem(key, value) } catch { /* for this page then */ } }
 const remembered = (key) => { try { return localStorage.getItem(key) } catch { return null } }
 const smoothing = document.querySelector("[data-smoothing]")
-smoothing.value = remembered("smoothing") ?? smoothing.value
-charts.smoothing = Number(smoothing.value)
+let smoothed = remembered("smoothing")
+// Strong smoothing lags behind in a short run.
+function chooseSmoothing(steps) {
+  smoothing.value = smoothed ?? (steps && steps < 200 ? 0.6 : 0.9)
+  if (charts.smoothing !== Number(smoothing.value)) charts.setSmoothing(Number(smoothing.value))
+}
+chooseSmoothing(Number(head.dataset.steps))
 smoothing.addEventListener("input", () => {
   charts.setSmoothing(Number(smoothing.value))
-  remember("smoothing", smoothing.value)
+  smoothed = smoothing.value
+  remember("smoothing", smoothed)
 })
 document.querySelector("[data-log-scale]").addEventListener("change", ({ target }) => charts.setLogScale(target.checked))
 addEventListener("themechange", () => charts.draw())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.core import events
 from app.web.services import Services
 from tests.web.conftest import CSV, HOSTILE, RecordingQueue, Trainer
 
@@ -221,6 +222,17 @@ def test_a_running_run(client: TestClient, launch: Launch, trainer: Train) -> No
     assert "held-out test part appear here when the run ends" in seen
     assert "reached step 2" in seen
     assert "step 2 of 100" in page(client, "/")
+
+
+def test_a_resumed_run_remembers_where(
+    client: TestClient, services: Services, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch()
+    trainer(run_id).record([0.9, 0.8, 0.7])
+    assert 'data-resumed=""' in page(client, f"/runs/{run_id}")
+    with services.database.write() as session:
+        events.rewind(session, run_id, 2, 6.0)
+    assert 'data-resumed="2"' in page(client, f"/runs/{run_id}")
 
 
 def test_a_run_that_ended_well(client: TestClient, launch: Launch, trainer: Train) -> None:
