@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.core import attempts, events
+from app.web.live import Subscription
 from app.web.services import Services
 from tests.web.conftest import Trainer
 
@@ -103,19 +104,28 @@ def test_too_many_watched_runs_are_422(client: TestClient) -> None:
 def test_the_shared_stream_carries_summary_and_events_until_the_server_stops(
     client: TestClient, services: Services, told: str
 ) -> None:
-    summary = services.live.summary
+    summary, subscribe = services.live.summary, services.live.subscribe
     newer = summary.newer
+    subscriptions: list[Subscription] = []
+    newest = client.get(f"/api/runs/{told}").json()["seq"]
+
+    def noting_subscribe(run_id: str, after: int, newest: int) -> Subscription:
+        subscriptions.append(subscribe(run_id, after, newest))
+        return subscriptions[-1]
 
     async def newer_or_end(number: int) -> Any:
         # The test client hands a stream over once it has ended: end it when the first summary and the run are told.
-        while number > 0 and services.live.tails:
+        while number > 0 and subscriptions[0].seen < newest:
             await asyncio.sleep(0)
         if number > 0:
             services.live.close()
         return await newer(number)
 
+    services.live.subscribe = noting_subscribe  # type: ignore[method-assign]
     summary.newer = newer_or_end  # type: ignore[method-assign]
     got = parse(client.get(f"/live?watch={told}:0").text)
     kinds = [event["event"] for event in got]
-    assert "summary" in kinds and "run" in kinds
-    assert {event["data"]["run"] for event in got if event["event"] == "run"} == {told}
+    assert "summary" in kinds
+    run_events = [event["data"] for event in got if event["event"] == "run"]
+    assert [event["seq"] for event in run_events] == list(range(1, newest + 1))
+    assert {event["run"] for event in run_events} == {told}
