@@ -7,7 +7,7 @@ from typing import Any, Literal
 from app.core.errors import Invalid, Problem
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 # Python counts these among its text codecs, but nobody saves a spreadsheet in them.
 _ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem")
 

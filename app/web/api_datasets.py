@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from app.core.errors import Invalid
-from app.datasets.options import ReadOptions
+from app.datasets.options import AUTO, ReadOptions
 from app.web import actions, uploads
 from app.web.body import JsonBody
 from app.web.services import DatasetId, ServicesDep
@@ -24,7 +24,7 @@ OPTIONS_BODY = {
                 "properties": {
                     "encoding": {"type": ["string", "null"], "default": None},
                     "delimiter": {"type": ["string", "null"], "default": None},
-                    "header": {"type": ["boolean", "null"], "default": None},
+                    "header": {"enum": [True, False, AUTO, None], "default": None},
                     "skip_ragged": {"type": ["boolean", "null"], "default": None},
                 },
             }
@@ -98,7 +98,7 @@ def read_options(value: Any) -> ReadOptions:
             problems.append(
                 {"where": name, "message": f"there is no option {name!r}; use {', '.join(kinds)}"}
             )
-        elif given is not None and not isinstance(given, kinds[name]):
+        elif given is not None and not isinstance(given, kinds[name]) and (name, given) != ("header", AUTO):
             expected = "a text" if kinds[name] is str else "true or false"
             problems.append({"where": name, "message": f"must be {expected}, not {given!r}"})
     if problems:

@@ -1,13 +1,13 @@
 """Pages: the data sets; upload, preview, other ways of reading, delete."""
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.datastructures import UploadFile
 
 from app.core.errors import Invalid, NotFound
-from app.datasets.options import DELIMITERS, ReadOptions
+from app.datasets.options import AUTO, DELIMITERS, ReadOptions
 from app.datasets.upload import ORIGINAL
 from app.web import pictures, show, uploads
 from app.web.body import FormFields
@@ -83,11 +83,11 @@ def original(dataset_id: DatasetId, services: ServicesDep) -> FileResponse:
 @router.post("/data/{dataset_id}/reread")
 async def reread(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
     """Read the original again with the options of the form."""
-    header = {"yes": True, "no": False}.get(form.get("header", ""))
+    headers: dict[str, bool | Literal["auto"]] = {"yes": True, "no": False}
     options = ReadOptions(
-        encoding=form.get("encoding", "").strip() or "auto",
-        delimiter={"tab": "\t"}.get(form.get("delimiter", ""), form.get("delimiter")) or "auto",
-        header=header,
+        encoding=form.get("encoding", "").strip() or AUTO,
+        delimiter={"tab": "\t"}.get(form.get("delimiter", ""), form.get("delimiter")) or AUTO,
+        header=headers.get(form.get("header", ""), AUTO),
         skip_ragged="skip_ragged" in form,
     )
     await uploads.reread(services, dataset_id, options)

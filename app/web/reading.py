@@ -23,7 +23,8 @@ class Reader:
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
 
     def start(self) -> None:
-        """Begins with what an earlier process left unread."""
+        """Begins with what an earlier process left unread; removes what it left half uploaded."""
+        self._datasets.sweep()
         for dataset_id in self._datasets.unread():
             self.submit(dataset_id)
         self._thread.start()

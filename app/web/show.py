@@ -71,7 +71,7 @@ def run_page(services: Services, run_id: str) -> dict[str, Any]:
         log = actions.log_records(session, run_id, LOG_LINES)
         resumed = _resumed(session, run_id)
         waiting = runs.queued_ids(session) if view["state"] == "queued" else []
-    results = {"rows": None, "per_class": [], "errors": [], **(view["results"] or {})}
+    results = {"rows": None, "per_class": [], "errors": [], "advice": None, **(view["results"] or {})}
     return {
         "run": view,
         "spec_json": json.dumps(view["spec"], ensure_ascii=False, indent=2),

@@ -129,3 +129,11 @@ def test_a_data_set_in_use_stays(client: TestClient, launch: Callable[..., str])
     response = client.delete(f"/api/datasets/{run['dataset']}")
     assert response.status_code == 409
     assert HOSTILE in response.json()["error"]["message"]
+
+
+def test_a_forced_header_can_be_left_to_headstart_again(client: TestClient, upload: Upload) -> None:
+    address = f"/api/datasets/{upload()['id']}/reread"
+    assert client.post(address, json={"header": False}).json()["columns"] == ["column_1", "column_2"]
+    assert client.post(address, json={}).json()["columns"] == ["column_1", "column_2"]
+    assert client.post(address, json={"header": "auto"}).json()["columns"] == ["text", "label"]
+    assert client.post(address, json={"header": "maybe"}).status_code == 422
