@@ -28,6 +28,7 @@ from app.core.settings import Settings
 # Web, worker and predictor get this long to end by themselves (a trainer 10 s of it), Valkey afterwards.
 STOP_SECONDS = 20.0
 LOG_BYTES = 10 * 2**20
+PREDICTOR_AFTER_SECONDS = 8.0
 # A child that lives shorter than this ended at once; after so many such ends in a row it is given up.
 SHORT_LIFE_SECONDS = 10.0
 MAX_SHORT_LIVES = 5
@@ -67,10 +68,12 @@ class Manager:
     def stopping(self) -> bool:
         return self._stop
 
-    def start(self, name: str, command: list[str]) -> Child:
-        child = Child(name, command)
+    def start(self, name: str, command: list[str], after: float = 0.0) -> Child:
+        """Starts a child now, or `after` so many seconds (then `watch` does it)."""
+        child = Child(name, command, next_start=time.monotonic() + after)
         self._children.append(child)
-        self._spawn(child)
+        if not after:
+            self._spawn(child)
         return child
 
     def watch(self) -> None:
@@ -174,7 +177,8 @@ def work(settings: Settings, say: Callable[[str], None]) -> None:
 
 def start_workers(manager: Manager) -> None:
     manager.start("worker", python("worker.celery_app", "runs"))
-    manager.start("predictor", python("worker.celery_app", "predict"))
+    # There is nothing to try before a run has ended, and two imports of torch at once would delay the first point.
+    manager.start("predictor", python("worker.celery_app", "predict"), after=PREDICTOR_AFTER_SECONDS)
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import select
 import sys
 import threading
 import time
@@ -126,17 +127,21 @@ class _End:
 
 
 def import_ahead() -> None:
-    """Imports what every run needs, so that a warm trainer reaches its first step within a second or two."""
+    """Imports what every run needs, so that a warm trainer reaches its first step within a second or two.
+
+    What only the end of a run needs is imported as well, unless an order waits already.
+    """
     import pyarrow.parquet  # noqa: F401
-    import sklearn.feature_extraction.text
-    import sklearn.linear_model
-    import sklearn.metrics  # noqa: F401
     import transformers.models.auto.modeling_auto
     import transformers.models.bert.modeling_bert  # noqa: F401
 
     # The first forward and backward of a process set up thread pools and kernels.
     layer = torch.nn.Linear(64, 64)
     layer(torch.zeros(8, 64)).sum().backward()
+    if not select.select([sys.stdin], [], [], 0)[0]:
+        import sklearn.feature_extraction.text
+        import sklearn.linear_model
+        import sklearn.metrics  # noqa: F401
 
 
 @contextmanager
