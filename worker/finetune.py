@@ -5,10 +5,9 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -22,37 +21,26 @@ from app.models.catalog import ModelCatalog
 from app.models.hub import fetch
 from app.tasks import task as task_named
 from app.tasks.examples import Examples, load_examples
-from worker import baselines, evaluate, plan
-from worker.advice import stalled
-from worker.backbone import load_classifier, pick_device
-from worker.encode import Encoded, encode
+from worker import plan
+from worker.backbone import pick_device
 from worker.export import export_model, model_card, zip_folder
-from worker.loop import Evaluated, Recipe, Started, Step, Stopped, balanced, train
+from worker.loop import Evaluated, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
 from worker.recorder import Recorder
+from worker.tasks import TORCH_TASKS, TorchTask
+from worker.tasks.base import Outcome, Part
 from worker.transfer import make_plan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-EVAL_BATCH = 64
 
 
 class Cancelled(Exception):
     """The user cancelled the run."""
 
 
-@dataclass
-class Part:
-    """One part of the data, ready for the model. `truth`: int64 (rows,) class numbers."""
-
-    examples: Examples
-    encoded: Encoded
-    truth: "np.ndarray[Any, np.dtype[np.int64]]"
-
-
 class Finetune:
-    """One attempt of one classification run."""
+    """One attempt of one run, whatever its task."""
 
     def __init__(
         self,
@@ -66,7 +54,6 @@ class Finetune:
     ) -> None:
         self.settings, self.files, self.database = settings, files, database
         self.recorder, self.run_id, self.attempt, self.spec = recorder, run_id, attempt, spec
-        self.task = task_named(spec.task)
         self.store = DatasetStore(database, files)
         self.device = pick_device()
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
@@ -74,7 +61,7 @@ class Finetune:
         self.advice: str | None = None
         self.model: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
-        self.labels: list[str]
+        self.task: TorchTask
         self.rows: dict[str, int]
 
     def run(self) -> dict[str, Any]:
@@ -89,7 +76,7 @@ class Finetune:
             recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
         recorder.progress(phase="reading")
         examples = load_examples(self.store, self.files, spec)
-        self.labels = self.task.labels(examples)
+        self.task = TORCH_TASKS[spec.task](spec, examples, self.device)
         self.rows = {part: len(examples.part(part).texts) for part in ("train", "validation", "test")}
         recorder.log("info", "Rows: {train} train, {validation} validation, {test} test.".format(**self.rows))
         for reason, count in examples.dropped.items():
@@ -98,61 +85,52 @@ class Finetune:
         info = ModelCatalog(self.settings).find(spec.model, ask_hub=False)
         folder = fetch(info, lambda line: recorder.log("info", line), offline=self.settings.offline)
         self._check_cancel()
-        self.model, self.tokenizer = load_classifier(folder, self.labels, spec.seed)
+        self.model, self.tokenizer = self.task.load(folder)
         recorder.progress(phase="encoding")
         parts = {name: self._encode(examples.part(name)) for name in ("train", "validation")}
         recorder.progress(phase="training")
         self._train(parts["train"], parts["validation"])
         recorder.progress(phase="testing", eta_seconds=None)
         test = self._encode(examples.part("test"))
-        outcome = self._measure(parts["train"], parts["validation"], test)
+        self._check_cancel()
+        outcome = self.task.measure(self.model, parts["train"], parts["validation"], test)
+        self._check_cancel()
         cut = [len(part.encoded.truncated) for part in (*parts.values(), test)]
-        outcome["results"] |= {"truncated": sum(cut), "advice": self.advice}
+        outcome.results.update(truncated=sum(cut), advice=self.advice)
         recorder.progress(phase="exporting")
-        self._export(outcome["metrics"], outcome["baselines"])
-        return outcome
+        self._export(outcome)
+        return asdict(outcome)
 
     def keep_best(self) -> bool:
         """After a cancel: exports the best weights so far; False if nothing was evaluated yet."""
         if self.best is None:
             return False
         self._load_best()
-        self._export(None, None)
+        self._export(None)
         return True
 
     def _encode(self, examples: Examples) -> Part:
-        assert self.spec.max_length is not None
-        encoded = encode(
-            self.tokenizer, examples.texts, self.spec.max_length, lambda _done, _total: self._check_cancel()
-        )
-        if len(encoded.truncated):
+        part = self.task.encode(self.tokenizer, examples, lambda _done, _total: self._check_cancel())
+        if cut := len(part.encoded.truncated):
             self.recorder.log(
                 "warning",
-                f"{len(encoded.truncated)} of {len(examples.texts)} texts are longer than "
-                f"{self.spec.max_length} tokens and lose their end.",
+                f"{cut} of {len(examples.texts)} texts are longer than {self.spec.max_length} tokens and lose "
+                "their end.",
             )
-        number = {label: index for index, label in enumerate(self.labels)}
-        truth = np.array([number[label] for label in examples.labels], dtype=np.int64)
-        return Part(examples, encoded, truth)
+        return part
 
     def _train(self, train_part: Part, validation: Part) -> None:
-        recipe = self._recipe(train_part)
-
-        def judge(model: torch.nn.Module) -> dict[str, float]:
-            logits = evaluate.logits(model, validation.encoded, EVAL_BATCH, self.device)
-            return evaluate.scores(logits, validation.truth)
-
+        recipe = self._recipe()
         rows_a_step = recipe.batch_size * recipe.accumulation
-        steps_an_epoch = -(-len(train_part.truth) // rows_a_step)
+        steps_an_epoch = -(-len(train_part.examples.texts) // rows_a_step)
         progress = Progress(self.recorder, recipe.eval_steps or steps_an_epoch)
         events = train(
             self.model,
-            train_part.encoded,
-            train_part.truth,
+            self.task.objective(self.model, train_part),
             recipe,
             make_plan(self.model, self.spec.strategy, recipe.weight_decay),
-            judge,
-            self.task.primary,
+            lambda model: self.task.judge(model, validation),
+            task_named(self.spec.task).primary,
             self.device,
         )
         for event in events:
@@ -174,19 +152,15 @@ class Finetune:
                 events.close()
                 self.recorder.flush()  # raises LostRun
         self._load_best()
-        plain = recipe.class_weights is None and recipe.label_smoothing == 0
-        if plain and progress.loss is not None:
-            self.advice = stalled(progress.loss, train_part.truth, recipe.learning_rate)
+        if progress.loss is not None:
+            self.advice = self.task.advice(progress.loss, train_part)
         if self.advice:
             self.recorder.log("warning", self.advice)
 
-    def _recipe(self, train_part: Part) -> Recipe:
+    def _recipe(self) -> Recipe:
         spec = self.spec
         assert spec.epochs and spec.batch_size and spec.learning_rate
         assert spec.warmup_ratio is not None and spec.weight_decay is not None
-        weights = None
-        if spec.class_weights == "balanced":
-            weights = balanced(train_part.truth, len(self.labels))
         return Recipe(
             epochs=spec.epochs,
             batch_size=spec.batch_size,
@@ -197,8 +171,6 @@ class Finetune:
             max_grad_norm=spec.max_grad_norm,
             eval_steps=spec.eval_steps,
             patience=spec.early_stopping.patience if spec.early_stopping else None,
-            label_smoothing=spec.label_smoothing,
-            class_weights=weights,
             seed=spec.seed,
         )
 
@@ -214,32 +186,8 @@ class Finetune:
             self.model.load_state_dict(load_file(self.best_weights), strict=False)
             self.model.tie_weights()
 
-    def _measure(self, train_part: Part, validation: Part, test: Part) -> dict[str, Any]:
-        """Metrics on the held-out part, for the model and for the two baselines that saw the same training rows."""
-        logits = evaluate.logits(self.model, test.encoded, EVAL_BATCH, self.device)
-        probabilities = evaluate.softmax(logits)
-        metrics = self.task.metrics(test.truth, probabilities, self.labels)
-        results = self.task.results(
-            test.truth, probabilities, self.labels, test.examples.texts, test.examples.row_ids
-        )
-        self._check_cancel()
-        self.recorder.log("info", "Fitting the baselines: majority class, TF-IDF + logistic regression.")
-        count = len(self.labels)
-        guesses = {
-            "majority": baselines.majority(train_part.truth, len(test.truth), count),
-            "tfidf": baselines.tfidf(
-                train_part.examples.texts,
-                train_part.truth,
-                test.examples.texts,
-                count,
-                validation=(validation.examples.texts, validation.truth),
-            ),
-        }
-        scores = {name: self.task.metrics(test.truth, guess, self.labels) for name, guess in guesses.items()}
-        self._check_cancel()
-        return {"metrics": metrics, "baselines": scores, "results": results}
-
-    def _export(self, metrics: dict[str, float] | None, scores: dict[str, dict[str, float]] | None) -> None:
+    def _export(self, outcome: Outcome | None) -> None:
+        """Model folder and zip. `outcome` None: the run was cancelled before it was measured."""
         self.recorder.flush()  # the fence: raises LostRun before anything that others see is replaced
         with self.database.read() as session:
             run = runs.get(session, self.run_id)
@@ -248,7 +196,8 @@ class Finetune:
             "version": run.dataset_version,
             "sha256": run.dataset_sha256,
         }
-        card = model_card(self.spec, dataset, self.rows, self.labels, metrics, scores)
+        metrics, baselines = (outcome.metrics, outcome.baselines) if outcome else (None, None)
+        card = model_card(self.spec, dataset, self.rows, self.task.labels, metrics, baselines)
         folder = self.files.model(self.run_id)
         export_model(self.model, self.tokenizer, card, folder)
         zip_folder(folder, self.files.checkpoint_zip(self.run_id))

@@ -14,21 +14,17 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from app.core.clock import Clock
 from app.core.errors import Invalid
-from worker.backbone import pad_id
-from worker.batches import collate, epoch_batches, micro_batches
-from worker.encode import Encoded
+from worker.batches import epoch_batches, micro_batches
 from worker.optim import adamw
 from worker.schedule import learning_rate, warmup_steps
 from worker.seeds import reseed
+from worker.tasks.base import Objective
 from worker.transfer.plan import Plan
 
 
@@ -45,8 +41,6 @@ class Recipe:
     max_grad_norm: float
     eval_steps: int | None  # None: at the end of each epoch
     patience: int | None  # evaluations without a better score before the run stops; None: never
-    label_smoothing: float
-    class_weights: tuple[float, ...] | None  # one a class
     seed: int
 
 
@@ -107,8 +101,7 @@ class NonFiniteLoss(Invalid):
 
 def train(
     model: nn.Module,
-    data: Encoded,
-    labels: npt.NDArray[np.int64],
+    objective: Objective,
     recipe: Recipe,
     plan: Plan,
     evaluate: Callable[[nn.Module], dict[str, float]] | None,
@@ -116,7 +109,7 @@ def train(
     device: torch.device,
     clock: Clock = time.time,
 ) -> Generator[Event, None, None]:
-    """Trains `model` in place on the rows of `data` with class numbers `labels` (n,).
+    """Trains `model` in place on the rows of `objective`.
 
     `evaluate(model)` gives scores with "loss" and `primary` (higher is better, ties by lower loss); it runs at
     the end of each epoch, or every `eval_steps` steps and after the last. None: there is nothing to judge on.
@@ -128,16 +121,11 @@ def train(
     model.to(device)
     optimizer = adamw(plan.groups, device)
     parameters = [parameter for group in plan.groups for parameter in group.parameters]
-    padding = pad_id(model)
     precision, dtype = _precision(device)
-    class_weights = None
-    row_weights = np.ones(len(data))  # a row's share of its step's loss
-    if recipe.class_weights is not None:
-        class_weights = torch.tensor(recipe.class_weights, dtype=torch.float32, device=device)
-        row_weights = np.asarray(recipe.class_weights)[labels]
+    lengths = objective.lengths
 
     rows_a_step = recipe.batch_size * recipe.accumulation
-    steps_an_epoch = math.ceil(len(data) / rows_a_step)
+    steps_an_epoch = math.ceil(len(lengths) / rows_a_step)
     steps = recipe.epochs * steps_an_epoch
     warmup = warmup_steps(steps, recipe.warmup_ratio)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -147,7 +135,7 @@ def train(
     best: tuple[float, float] | None = None
     model.train()
     for epoch in range(recipe.epochs):
-        for rows in epoch_batches(data.lengths, rows_a_step, recipe.seed, epoch):
+        for rows in epoch_batches(lengths, rows_a_step, recipe.seed, epoch):
             began = time.perf_counter()
             step += 1
             rate = learning_rate(step, steps, warmup, recipe.learning_rate)
@@ -156,21 +144,13 @@ def train(
 
             # Each micro-batch's loss is divided by the weight of the whole step, so that accumulation equals
             # one big batch, uneven parts included (after torchtitan's train_step).
-            weight = float(row_weights[rows].sum())
+            weight = objective.weight(rows)
             loss = torch.zeros((), device=device)
             for part, micro in enumerate(micro_batches(rows, recipe.batch_size)):
-                inputs = collate(data, micro, padding, device, labels)
-                truth = inputs.pop("labels")
+                batch = objective.batch(micro, device)
                 reseed(recipe.seed, f"dropout/{part}", step)
                 with precision():
-                    logits = model(**inputs).logits
-                share = cross_entropy(
-                    logits.float(),
-                    truth,
-                    weight=class_weights,
-                    reduction="sum",
-                    label_smoothing=recipe.label_smoothing,
-                ).div(weight)
+                    share = objective.loss(model, batch).div(weight)
                 share.backward()  # type: ignore[no-untyped-call]
                 loss += share.detach()
 
@@ -184,7 +164,7 @@ def train(
             optimizer.zero_grad(set_to_none=True)
 
             done = step / steps_an_epoch
-            tokens = int(data.lengths[rows].sum())
+            tokens = int(lengths[rows].sum())
             seconds = time.perf_counter() - began
             yield Step(step, done, loss_now, rate, norm, len(rows), tokens, seconds, clock())
 
@@ -201,14 +181,6 @@ def train(
                 yield Stopped(step, "early_stopping")
                 return
     yield Stopped(step, "finished")
-
-
-def balanced(labels: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
-    """Weights with which each class weighs the same in the loss: n / (classes present × rows of the class),
-    as in scikit-learn. A class without rows gets 1."""
-    counts = np.bincount(labels, minlength=classes)
-    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return tuple(float(weight) for weight in np.where(counts > 0, weights, 1.0))
 
 
 def _due(step: int, steps: int, every: int) -> bool:

@@ -1,4 +1,4 @@
-"""Answers "try it" questions: loads finished models, keeps the last few, and classifies.
+"""Answers "try it" questions: loads finished models, keeps the last few, lets the task answer.
 
 Runs in a Celery process of its own. The answer goes to the list `reply_to`, which expires soon.
 """
@@ -23,7 +23,6 @@ from app.predict import ANSWER_SECONDS
 
 log = logging.getLogger(__name__)
 
-BATCH = 32
 # Loaded models may take this share of the machine's memory together; the one in use always may.
 MEMORY_SHARE = 0.15
 
@@ -32,6 +31,7 @@ MEMORY_SHARE = 0.15
 class Loaded:
     model: Any
     tokenizer: Any
+    task: str
     max_length: int
     bytes: int
 
@@ -60,7 +60,7 @@ class Answering:
             return
         reply: dict[str, Any]
         try:
-            reply = {"outputs": self.classify(run_id, inputs)}
+            reply = {"outputs": self.predict(run_id, inputs)}
         except HeadstartError as error:
             reply = {"error": error.as_dict()}
         except Exception as error:
@@ -73,33 +73,13 @@ class Answering:
             pipeline.expire(reply_to, ANSWER_SECONDS)
             pipeline.execute()
 
-    def classify(self, run_id: str, texts: list[str]) -> list[dict[str, Any]]:
-        """{"label", "score", "probabilities": {label: p}} for each text, in order."""
-        import torch
+    def predict(self, run_id: str, inputs: list[Any]) -> list[dict[str, Any]]:
+        """One output per input, in order, as the run's task answers. Raises Conflict, Invalid."""
+        from worker.tasks import TORCH_TASKS
 
         loaded = self._load(run_id)
-        names = [loaded.model.config.id2label[index] for index in range(loaded.model.config.num_labels)]
-        outputs: list[dict[str, Any]] = [{} for _ in texts]
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
-            batch = loaded.tokenizer(
-                [texts[row] for row in rows],
-                truncation=True,
-                max_length=loaded.max_length,
-                padding=True,
-                return_tensors="pt",
-            )
-            with torch.inference_mode():
-                logits = loaded.model(**batch).logits
-            for row, probabilities in zip(rows, logits.float().softmax(-1).tolist(), strict=True):
-                best = max(range(len(names)), key=probabilities.__getitem__)
-                outputs[row] = {
-                    "label": names[best],
-                    "score": probabilities[best],
-                    "probabilities": dict(zip(names, probabilities, strict=True)),
-                }
-        return outputs
+        task = TORCH_TASKS[loaded.task]
+        return task.answer(loaded.model, loaded.tokenizer, loaded.max_length, inputs)
 
     def _load(self, run_id: str) -> Loaded:
         folder = self._files.model(run_id)
@@ -124,5 +104,5 @@ class Answering:
         size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
         while self._models and sum(one.bytes for one in self._models.values()) + size > self._limit:
             self._models.popitem(last=False)
-        self._models[run_id] = Loaded(model, tokenizer, spec.max_length, size)
+        self._models[run_id] = Loaded(model, tokenizer, spec.task, spec.max_length, size)
         return self._models[run_id]

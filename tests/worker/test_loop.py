@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ from torch.nn.functional import cross_entropy
 from app.core.spec import Full
 from tests.worker.conftest import Case
 from worker import evaluate
+from worker.backbone import pad_id
 from worker.batches import collate, epoch_batches
-from worker.loop import Evaluated, Event, NonFiniteLoss, Recipe, Started, Step, Stopped, balanced, train
+from worker.loop import Evaluated, Event, NonFiniteLoss, Recipe, Started, Step, Stopped, train
 from worker.optim import undecayed
 from worker.schedule import learning_rate
+from worker.tasks.classification import CrossEntropy
 from worker.transfer import make_plan
 
 CPU = torch.device("cpu")
@@ -32,8 +34,6 @@ RECIPE = Recipe(
     max_grad_norm=1.0,
     eval_steps=None,
     patience=None,
-    label_smoothing=0.0,
-    class_weights=None,
     seed=1,
 )
 Judge = Callable[[nn.Module], dict[str, float]]
@@ -43,11 +43,26 @@ def recipe(**changes: Any) -> Recipe:
     return dataclasses.replace(RECIPE, **changes)
 
 
-def run(case: Case, used: Recipe, judge: Judge | None = None) -> list[Event]:
+def run(
+    case: Case,
+    used: Recipe,
+    judge: Judge | None = None,
+    weights: tuple[float, ...] | None = None,
+    smoothing: float = 0.0,
+) -> list[Event]:
+    return list(begin(case, used, judge, weights, smoothing))
+
+
+def begin(
+    case: Case,
+    used: Recipe,
+    judge: Judge | None = None,
+    weights: tuple[float, ...] | None = None,
+    smoothing: float = 0.0,
+) -> Generator[Event, None, None]:
     plan = make_plan(case.model, Full(), used.weight_decay)
-    return list(
-        train(case.model, case.data, case.truth, used, plan, judge, "accuracy", CPU, clock=lambda: 1000.0)
-    )
+    objective = CrossEntropy(case.data, case.truth, pad_id(case.model), weights, smoothing)
+    return train(case.model, objective, used, plan, judge, "accuracy", CPU, clock=lambda: 1000.0)
 
 
 def losses(events: list[Event]) -> list[float]:
@@ -102,8 +117,8 @@ def test_accumulation_equals_one_big_batch(
     case: Callable[..., Case], weights: tuple[float, ...] | None
 ) -> None:
     one, many = case(rows=37), case(rows=37)  # 37: the last step and its last part are short
-    big = run(one, recipe(batch_size=16, class_weights=weights))
-    small = run(many, recipe(batch_size=4, accumulation=4, class_weights=weights))
+    big = run(one, recipe(batch_size=16), weights=weights)
+    small = run(many, recipe(batch_size=4, accumulation=4), weights=weights)
     np.testing.assert_allclose(losses(big), losses(small), atol=1e-6)
     for first, second in zip(big, small, strict=True):
         if isinstance(first, Step) and isinstance(second, Step):
@@ -116,7 +131,7 @@ def test_class_weights_and_label_smoothing_are_torchs(
     case: Callable[..., Case], weights: tuple[float, ...] | None, smoothing: float
 ) -> None:
     ours, plain = case(), case()
-    first = losses(run(ours, recipe(class_weights=weights, label_smoothing=smoothing)))[0]
+    first = losses(run(ours, RECIPE, weights=weights, smoothing=smoothing))[0]
     rows = epoch_batches(plain.data.lengths, 8, 1, 0)[0]
     batch = collate(plain.data, rows, 0, CPU, plain.truth)
     truth = batch.pop("labels")
@@ -224,16 +239,7 @@ def test_a_run_that_ends_without_patience_left_is_finished(case: Callable[..., C
 
 def test_a_loss_that_is_no_number_stops_the_run_before_the_update(case: Callable[..., Case]) -> None:
     broken = case()
-    events = train(
-        broken.model,
-        broken.data,
-        broken.truth,
-        recipe(learning_rate=3e-4),
-        make_plan(broken.model, Full(), 0.01),
-        None,
-        "accuracy",
-        CPU,
-    )
+    events = begin(broken, recipe(learning_rate=3e-4))
     next(events)
     next(events)
     with torch.no_grad():
@@ -265,16 +271,7 @@ def test_gradients_are_clipped_and_the_norm_before_it_is_told(case: Callable[...
 
 def test_the_consumer_may_close_it_at_any_time(case: Callable[..., Case]) -> None:
     closed = case()
-    events = train(
-        closed.model,
-        closed.data,
-        closed.truth,
-        RECIPE,
-        make_plan(closed.model, Full(), 0.01),
-        None,
-        "accuracy",
-        CPU,
-    )
+    events = begin(closed, RECIPE)
     next(events)
     next(events)
     events.close()
@@ -287,8 +284,3 @@ def test_one_row_is_enough(case: Callable[..., Case]) -> None:
         "Step",
         "Stopped",
     ]
-
-
-def test_balanced_weights_are_scikit_learns() -> None:
-    assert balanced(np.array([0, 0, 0, 1]), 2) == pytest.approx((4 / 6, 2.0))
-    assert balanced(np.array([0, 0, 2]), 3) == pytest.approx((0.75, 1.0, 1.5))

@@ -58,9 +58,9 @@ def broker(settings: Settings) -> Iterator[Settings]:
 def test_each_input_gets_its_own_output_in_order(run_id: str, settings: Settings) -> None:
     texts, _ = toy(70)
     answering = Answering(settings)
-    together = answering.classify(run_id, texts)
+    together = answering.predict(run_id, texts)
     for place in (0, 13, 69):
-        (alone,) = answering.classify(run_id, [texts[place]])
+        (alone,) = answering.predict(run_id, [texts[place]])
         assert together[place]["label"] == alone["label"]
         assert together[place]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
     assert all(list(one["probabilities"]) == ["negative", "positive"] for one in together)
@@ -68,20 +68,20 @@ def test_each_input_gets_its_own_output_in_order(run_id: str, settings: Settings
 
 
 def test_no_input_gives_no_output(run_id: str, settings: Settings) -> None:
-    assert Answering(settings).classify(run_id, []) == []
+    assert Answering(settings).predict(run_id, []) == []
 
 
 def test_a_run_without_a_model_is_a_conflict(bare_run: str, settings: Settings) -> None:
     with pytest.raises(Conflict, match="no finished model"):
-        Answering(settings).classify(bare_run, ["x"])
+        Answering(settings).predict(bare_run, ["x"])
 
 
 def test_a_deleted_model_is_forgotten(run_id: str, settings: Settings, files: Files) -> None:
     answering = Answering(settings)
-    answering.classify(run_id, ["x"])
+    answering.predict(run_id, ["x"])
     files.model(run_id).rename(files.model(run_id).with_name("gone"))
     with pytest.raises(Conflict):
-        answering.classify(run_id, ["x"])
+        answering.predict(run_id, ["x"])
 
 
 def test_the_answer_comes_over_the_broker_and_expires(run_id: str, broker: Settings) -> None:

@@ -106,7 +106,7 @@ def test_a_run_ends_with_metrics_a_gapless_curve_and_a_model_that_answers(
     assert set(run.baselines) == {"majority", "tfidf"}
     assert losses(database, run_id)["step"] == list(range(1, run.steps + 1))
     assert run.step == run.steps
-    answers = Answering(settings).classify(run_id, ["the film was superb", "the film was dreadful"])
+    answers = Answering(settings).predict(run_id, ["the film was superb", "the film was dreadful"])
     assert all(abs(sum(answer["probabilities"].values()) - 1) < 1e-5 for answer in answers)
     assert (files.run(run_id) / "plan.json").exists()
     assert "validation" in (files.attempt(run_id, 1) / "log.txt").read_text()

@@ -1,0 +1,173 @@
+"""Classification, the half with torch: a sequence classification head, cross-entropy, probabilities."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from app.core.spec import RunSpec
+from app.tasks import task
+from app.tasks.examples import Examples
+from worker import baselines, evaluate
+from worker.advice import stalled
+from worker.backbone import load_classifier, pad_id
+from worker.batches import collate
+from worker.encode import Encoded, encode
+from worker.tasks.base import Outcome, Part, Rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+EVAL_BATCH = 64
+ANSWER_BATCH = 32
+
+
+class Classification:
+    """Implements worker.tasks.base.TorchTask."""
+
+    def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
+        self.spec, self.device = spec, device
+        self.free_half = task(spec.task)
+        self.labels = self.free_half.labels(examples)
+
+    def load(self, folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+        return load_classifier(folder, self.labels, self.spec.seed)
+
+    def encode(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        examples: Examples,
+        progress: Callable[[int, int], None],
+    ) -> Part:
+        assert self.spec.max_length is not None
+        encoded = encode(tokenizer, examples.texts, self.spec.max_length, progress)
+        number = {label: index for index, label in enumerate(self.labels)}
+        truth = np.array([number[label] for label in examples.labels], dtype=np.int64)
+        return Part(examples, encoded, truth)
+
+    def objective(self, model: nn.Module, train: Part) -> "CrossEntropy":
+        weights = None
+        if self.spec.class_weights == "balanced":
+            weights = balanced(train.truth, len(self.labels))
+        return CrossEntropy(
+            train.encoded, train.truth, pad_id(model), weights, self.spec.label_smoothing, self.device
+        )
+
+    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
+        logits = evaluate.logits(model, validation.encoded, EVAL_BATCH, self.device)
+        return evaluate.scores(logits, validation.truth)
+
+    def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
+        logits = evaluate.logits(model, test.encoded, EVAL_BATCH, self.device)
+        probabilities = evaluate.softmax(logits)
+        texts, row_ids = test.examples.texts, test.examples.row_ids
+        results = self.free_half.results(test.truth, probabilities, self.labels, texts, row_ids)
+        count = len(self.labels)
+        guesses = {
+            "majority": baselines.majority(train.truth, len(test.truth), count),
+            "tfidf": baselines.tfidf(
+                train.examples.texts,
+                train.truth,
+                texts,
+                count,
+                validation=(validation.examples.texts, validation.truth),
+            ),
+        }
+        return Outcome(
+            metrics=self.free_half.metrics(test.truth, probabilities, self.labels),
+            baselines={
+                name: self.free_half.metrics(test.truth, guess, self.labels)
+                for name, guess in guesses.items()
+            },
+            results=results,
+        )
+
+    def advice(self, loss: float, train: Part) -> str | None:
+        if self.spec.class_weights or self.spec.label_smoothing:
+            return None  # then the loss is not the plain cross-entropy that guessing is compared with
+        assert self.spec.learning_rate is not None
+        return stalled(loss, train.truth, self.spec.learning_rate)
+
+    @staticmethod
+    def answer(model: Any, tokenizer: Any, max_length: int, inputs: Sequence[str]) -> list[dict[str, Any]]:
+        """{"label", "score", "probabilities": {label: p}} for each text, in order."""
+        names = [model.config.id2label[index] for index in range(model.config.num_labels)]
+        outputs: list[dict[str, Any]] = [{} for _ in inputs]
+        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
+        for start in range(0, len(order), ANSWER_BATCH):
+            rows = order[start : start + ANSWER_BATCH]
+            batch = tokenizer(
+                [inputs[row] for row in rows],
+                truncation=True,
+                max_length=max_length,
+                padding=True,
+                return_tensors="pt",
+            )
+            with torch.inference_mode():
+                logits = model(**batch).logits
+            for row, probabilities in zip(rows, logits.float().softmax(-1).tolist(), strict=True):
+                best = max(range(len(names)), key=probabilities.__getitem__)
+                outputs[row] = {
+                    "label": names[best],
+                    "score": probabilities[best],
+                    "probabilities": dict(zip(names, probabilities, strict=True)),
+                }
+        return outputs
+
+
+class CrossEntropy:
+    """The objective: cross-entropy with class weights and label smoothing, as torch defines them.
+
+    `truth`: int64 (n,) class numbers of the rows of `data`; `class_weights`: one a class, or None.
+    """
+
+    def __init__(
+        self,
+        data: Encoded,
+        truth: npt.NDArray[np.int64],
+        padding: int,
+        class_weights: tuple[float, ...] | None = None,
+        label_smoothing: float = 0.0,
+        device: torch.device | None = None,
+    ) -> None:
+        self.data, self.truth, self.padding = data, truth, padding
+        self.label_smoothing = label_smoothing
+        self.class_weights: Tensor | None = None
+        self.row_weights = np.ones(len(data))
+        if class_weights is not None:
+            self.class_weights = torch.tensor(class_weights, dtype=torch.float32, device=device)
+            self.row_weights = np.asarray(class_weights)[truth]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int32]:
+        return self.data.lengths
+
+    def weight(self, rows: Rows) -> float:
+        return float(self.row_weights[rows].sum())
+
+    def batch(self, rows: Rows, device: torch.device) -> dict[str, Tensor]:
+        return collate(self.data, rows, self.padding, device, self.truth)
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        truth = batch.pop("labels")
+        logits: Tensor = model(**batch).logits
+        return cross_entropy(
+            logits.float(),
+            truth,
+            weight=self.class_weights,
+            reduction="sum",
+            label_smoothing=self.label_smoothing,
+        )
+
+
+def balanced(labels: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    """Weights with which each class weighs the same in the loss: n / (classes present × rows of the class),
+    as in scikit-learn. A class without rows gets 1."""
+    counts = np.bincount(labels, minlength=classes)
+    weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return tuple(float(weight) for weight in np.where(counts > 0, weights, 1.0))
