@@ -92,6 +92,7 @@ def _rate(colours: dict[str, str]) -> Any:
 def _score(colours: dict[str, str]) -> Any:
     figure = _figure(colours, 160, "linear")
     shown = []
+    figure.y_range.min_interval = 0.1  # a first point alone must not be drawn in millionths
     for series, title, colour in (
         ("validation/accuracy", "accuracy", colours["valid"]),
         ("validation/macro_f1", "macro F1", colours["second"]),
