@@ -110,7 +110,7 @@ def make_services(
         launcher=Launcher(database, files, datasets, models, clock, enqueue=(queue or real_queue).wake),
         predictor=predictor or Predictor(settings, real_queue),
         reader=Reader(datasets),
-        live=LiveHub(database),
+        live=LiveHub(database, clock=clock),
         pages=Pages(database, clock),
         clock=clock,
     )

@@ -97,9 +97,14 @@ def invalid_request(error: RequestValidationError) -> Invalid:
         where = ".".join(
             str(part) for part in fault["loc"] if part not in ("query", "path", "header", "body")
         )
-        message = "is required" if fault["type"] == "missing" else str(fault["msg"])
+        message = "is required" if fault["type"] == "missing" else _in_words(str(fault["msg"]))
         problems.append({"where": where or "request", "message": message})
     return Invalid.from_problems("The request can't be used", problems)
+
+
+def _in_words(message: str) -> str:
+    """Pydantic's 'Input should be …' as the second half of our sentence."""
+    return message.replace("Input should be", "must be", 1)
 
 
 def from_http(request: Request, error: HTTPException) -> HeadstartError:

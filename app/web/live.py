@@ -11,6 +11,7 @@ twice: every subscriber knows the last seq that it has passed on.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +22,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
 from app.core import events, runs
-from app.core.clock import rfc3339
+from app.core.clock import Clock, rfc3339
 from app.core.db import Database
 from app.core.tables import FINAL_STATES, Event, Run
 
 log = logging.getLogger("headstart.web")
 PAGE = 500
 QUEUE_SIZE = 2000
+# Runs that are not over in the summary: as many as the list of runs shows.
+MAX_ACTIVE = 500
+# So long the first run of an idle queue may wait before its page asks whether there is a worker at all.
+UNCLAIMED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -130,9 +135,10 @@ class Tail:
 class LiveHub:
     """All tails of this process. Made in the event loop's process; used from the event loop only."""
 
-    def __init__(self, database: Database, interval: float = 0.25) -> None:
+    def __init__(self, database: Database, interval: float = 0.25, clock: Clock = time.time) -> None:
         self.database = database
         self.interval = interval
+        self.clock = clock
         self.polls = 0  # how often a tail asked the database
         self.closing = False
         self.tails: dict[str, Tail] = {}
@@ -222,7 +228,7 @@ class Summary:
         while True:
             value = self.value
             with contextlib.suppress(SQLAlchemyError):  # a busy database: the next poll will do
-                value = await run_in_threadpool(summarise, self._hub.database)
+                value = await run_in_threadpool(summarise, self._hub.database, self._hub.clock())
             if value != self.value:
                 async with self._changed:
                     self.value, self.number = value, self.number + 1
@@ -242,13 +248,32 @@ class Summary:
             self._waking = asyncio.get_running_loop().create_task(wake())
 
 
-def summarise(database: Database) -> dict[str, Any]:
-    """{"counts": {state: n}, "runs": [state payloads of the runs that are not over, newest first]}"""
+def summarise(database: Database, now: float) -> dict[str, Any]:
+    """{"counts": {state: n}, "runs": [state payloads of the runs that are not over, running ones first]}
+
+    Beside its payload each run says what no event tells: `stalled` and `unclaimed`, which come by time passing, and its
+    `place` in the queue, which changes when others end.
+    """
     with database.read() as session:
         counts = runs.counts(session)
-        query = select(Run).where(col(Run.state).not_in(FINAL_STATES)).order_by(col(Run.created_at).desc())
-        active = [runs.state_payload(run) for run in session.execute(query.limit(200)).scalars()]
+        query = select(Run).where(col(Run.state).not_in(FINAL_STATES))
+        query = query.order_by(col(Run.state) == "queued", col(Run.created_at).desc())
+        waiting = {run_id: place for place, run_id in enumerate(runs.queued_ids(session))}
+        active = [
+            {
+                **runs.state_payload(run),
+                "stalled": bool(run.state == "running" and run.lease_until and run.lease_until < now),
+                "unclaimed": unclaimed(run, waiting.get(run.id), counts.get("running", 0), now),
+                "place": waiting.get(run.id),
+            }
+            for run in session.execute(query.limit(MAX_ACTIVE)).scalars()
+        ]
     return {"counts": counts, "runs": active}
+
+
+def unclaimed(run: Run, place: int | None, running: int, now: float) -> bool:
+    """Whether a run is next, nothing else runs, and still no worker has taken it: perhaps there is none."""
+    return place == 0 and not running and not run.attempt and now - run.created_at > UNCLAIMED_SECONDS
 
 
 def _live(event: Event) -> LiveEvent:

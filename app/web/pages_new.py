@@ -9,6 +9,7 @@ from app.models.info import ModelInfo
 from app.web import actions
 from app.web.api_models import model_view
 from app.web.body import FormFields
+from app.web.estimate import estimated_seconds
 from app.web.form import (
     FRACTIONS,
     MAIN,
@@ -21,7 +22,7 @@ from app.web.form import (
     spec_from_form,
 )
 from app.web.pages_data import chosen_columns, label_context, redirect
-from app.web.render import count
+from app.web.render import count, duration
 from app.web.services import Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
@@ -68,8 +69,12 @@ def preview(services: ServicesDep, form: FormFields) -> dict[str, Any]:
         aside = services.pages.fragment("_will_happen.html", will=None, general=problems.pop("", []))
         return {"aside": aside, "problems": problems, "defaults": {}, "why": {}}
     defaults = form_from_spec(checked["spec"], set())
+    with services.database.read() as session:
+        seconds = estimated_seconds(session, checked["spec"], checked["steps"])
     return {
-        "aside": services.pages.fragment("_will_happen.html", will=_will_happen(checked), general=[]),
+        "aside": services.pages.fragment(
+            "_will_happen.html", will=_will_happen(checked, seconds), general=[]
+        ),
         "problems": {},
         "defaults": {name: defaults.get(name, "") for name in checked["why"]} | {"name": defaults["name"]},
         "why": checked["why"],
@@ -118,7 +123,7 @@ def _offered_ids(services: Services) -> set[str]:
     return {model.id for model in services.models.offered()}
 
 
-def _will_happen(checked: dict[str, Any]) -> list[dict[str, str]]:
+def _will_happen(checked: dict[str, Any], seconds: float | None) -> list[dict[str, str]]:
     """The lines of the box: {"name", "value"}."""
     spec, rows, epochs = checked["spec"], checked["rows"], checked["spec"]["epochs"]
     lines = {
@@ -128,6 +133,14 @@ def _will_happen(checked: dict[str, Any]) -> list[dict[str, str]]:
         "batch": f"{spec['batch_size']} texts of up to {spec['max_length']} tokens",
         "learning rate": f"{spec['learning_rate']:.3g}",
     }
+    if seconds is not None:
+        lines["time"] = f"about {duration(_roughly(seconds))}, as your last run with this model"
     if left_out := [f"{number:,} with {reason}" for reason, number in checked["dropped"].items() if number]:
         lines["left out"] = ", ".join(left_out)
     return [{"name": name, "value": value} for name, value in lines.items()]
+
+
+def _roughly(seconds: float) -> float:
+    """An estimate to two figures at most: 8, 50, 150, 1200."""
+    unit = 1 if seconds < 10 else 10 if seconds < 120 else 30 if seconds < 600 else 60
+    return max(1, round(seconds / unit)) * unit

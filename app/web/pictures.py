@@ -5,6 +5,7 @@ from typing import Any
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 98, 24, 48
 MOST_CLASSES = 24  # more don't fit a picture; the table of classes has them all
 MOST_BARS = 12
+MOST_PAIRS = 12
 
 
 def sparkline(values: list[float]) -> str:
@@ -83,5 +84,23 @@ def confusion(results: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def confused_pairs(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was taken for what, most often first: [{"truth", "predicted", "count", "share" (of the true label)}].
+
+    For so many classes that their confusion matrix is no picture any more; empty for fewer.
+    """
+    labels, matrix = results.get("labels"), results.get("confusion")
+    if not labels or not matrix or len(labels) <= MOST_CLASSES:
+        return []
+    pairs = [
+        {"truth": labels[row], "predicted": labels[column], "count": count, "share": count / sum(counts)}
+        for row, counts in enumerate(matrix)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    return sorted(pairs, key=lambda pair: (-pair["count"], -pair["share"]))[:MOST_PAIRS]
+
+
 def _short(label: str) -> str:
-    return label if len(label) <= 18 else label[:17] + "…"
+    """At most 18 characters; what tells long labels apart is often at their end, so the middle goes."""
+    return label if len(label) <= 18 else f"{label[:9].rstrip()}…{label[-8:].lstrip()}"

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 from app.core import events, runs
 from app.core.tables import FINAL_STATES, Event, Point
 from app.web import actions, pictures
+from app.web.live import unclaimed
 from app.web.render import score, signed
 from app.web.services import Services
 
@@ -71,6 +72,9 @@ def run_page(services: Services, run_id: str) -> dict[str, Any]:
         log = actions.log_records(session, run_id, LOG_LINES)
         resumed = _resumed(session, run_id)
         waiting = runs.queued_ids(session) if view["state"] == "queued" else []
+        place = waiting.index(run_id) if run_id in waiting else None
+        running = runs.counts(session).get("running", 0)
+        alone = unclaimed(runs.get(session, run_id), place, running, services.clock())
     results = {"rows": None, "per_class": [], "errors": [], "advice": None, **(view["results"] or {})}
     return {
         "run": view,
@@ -80,11 +84,14 @@ def run_page(services: Services, run_id: str) -> dict[str, Any]:
         "over": view["state"] in FINAL_STATES,
         "resumed": resumed,
         "took": took(view),
-        "place": waiting.index(run_id) if run_id in waiting else None,
+        "place": place,
+        "unclaimed": alone,
         "kpis": finished_kpis(view, lasts) if view["metrics"] else running_kpis(view, lasts),
         "log": log,
         "results": results,
         "confusion": pictures.confusion(results),
+        "most_classes": pictures.MOST_CLASSES,
+        "pairs": pictures.confused_pairs(results),
         "table": baseline_table(view),
         "verdict": verdict(view),
         "can_try": view["state"] in FINAL_STATES and services.files.model(run_id).is_dir(),
@@ -110,14 +117,15 @@ def finished_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dic
 def running_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """The newest figures of the validation part."""
     kpis = []
+    unmeasured = "not measured" if view["state"] in FINAL_STATES else "not measured yet"
     for series, title in (
         ("validation/accuracy", "validation accuracy"),
         ("validation/macro_f1", "macro F1"),
     ):
         values = [value for value in lasts.get(series, []) if value is not None]
-        note = "not measured yet" if not values else f"best {score(max(values))}"
+        note = unmeasured if not values else f"best {score(max(values))}"
         kpis.append(_kpi(title, score(values[-1] if values else None), note))
-    kpis += _loss_kpi(lasts) or [_kpi("validation loss", "–", "not measured yet")]
+    kpis += _loss_kpi(lasts) or [_kpi("validation loss", "–", unmeasured)]
     tfidf = (view["baselines"] or {}).get("tfidf") or {}
     if "accuracy" in tfidf:
         kpis.append(_kpi("TF-IDF, to beat", score(tfidf["accuracy"]), "held-out accuracy"))

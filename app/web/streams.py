@@ -107,7 +107,7 @@ async def poll(
     news = [event for key, (seq, _) in watched.items() for event in await services.live.read(key, seq)]
     return {
         "events": [_addressed(event) for event in news],
-        "summary": await run_in_threadpool(summarise, services.database),
+        "summary": await run_in_threadpool(summarise, services.database, services.clock()),
     }
 
 

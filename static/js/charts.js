@@ -79,6 +79,11 @@ export class Charts {
     }
   }
 
+  // Nothing more will come: what is empty stays empty.
+  over() {
+    for (const element of Object.values(this.places)) element.dataset.waiting = "Nothing was measured."
+  }
+
   // An event of the run: {seq, kind, data}
   apply(event) {
     if (this.early) return this.early.push(event)

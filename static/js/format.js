@@ -21,7 +21,8 @@ export function size(bytes) {
 
 // What stands beside the progress bar of a run that is not over. `brief`: in the list.
 export function progressText(run, brief = false) {
-  if (run.state === "queued") return "queued"
+  if (run.state === "queued") return run.place ? `queued, ${run.place} before it` : brief ? "next" : "next in the queue"
+  if (run.stalled) return "the worker does not answer"
   if (run.cancel_requested) return "stopping …"
   if (run.phase && run.phase !== "training") return `${run.phase} …`
   const parts = [`step ${count(run.step)} of ${count(run.steps)}`]

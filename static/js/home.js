@@ -50,7 +50,7 @@ if (!body) {
     for (const row of body.rows) {
       const run = active.get(row.dataset.run)
       const shown = row.dataset.state
-      if (run?.state === shown && shown === "running") showProgress(row, run, true)
+      if (run?.state === shown && shown !== "paused") showProgress(row, run, true)
       const wasActive = shown === "running" || shown === "queued" || shown === "paused"
       if (run ? run.state !== shown : wasActive) {
         changed = true

@@ -1,4 +1,5 @@
 // What every page has: the counts in the header, the theme switch, the keys.
+import { announce } from "./http.js"
 import { onSummary } from "./live.js"
 
 const counts = document.querySelector("[data-counts]")
@@ -40,5 +41,25 @@ document.addEventListener("click", ({ target }) => {
 })
 document.addEventListener("keydown", ({ key }) => {
   if (key !== "Escape") return
-  for (const open of document.querySelectorAll("details.confirm[open]")) open.open = false
+  for (const open of document.querySelectorAll("details.confirm[open]")) {
+    const inside = open.contains(document.activeElement)
+    open.open = false
+    if (inside) open.querySelector("summary").focus()
+  }
+})
+
+// "Copy" beside a piece of code.
+document.addEventListener("click", async ({ target }) => {
+  const button = target.closest("[data-copy]")
+  if (!button) return
+  const text = document.querySelector(button.dataset.copy).textContent
+  try {
+    await navigator.clipboard.writeText(text)
+    announce("copied")
+    button.textContent = "Copied"
+  } catch {
+    getSelection().selectAllChildren(document.querySelector(button.dataset.copy))
+    button.textContent = "Press Ctrl + C"
+  }
+  setTimeout(() => { button.textContent = "Copy" }, 2000)
 })

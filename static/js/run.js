@@ -2,7 +2,7 @@
 import { Charts } from "./charts.js"
 import { showProgress } from "./format.js"
 import { announce, askJson, later } from "./http.js"
-import { unwatch, watch } from "./live.js"
+import { onSummary, unwatch, watch } from "./live.js"
 import { setUpTabs } from "./tabs.js"
 import { setUpTryIt } from "./tryit.js"
 
@@ -25,6 +25,7 @@ const charts = new Charts(run, {
 let state = head.dataset.state
 const { title } = document
 let sign = "" // what of the state decides about the parts
+let outside = "" // what no event of the run tells: its place in the queue, a worker that is silent
 
 async function refresh({ log = false } = {}) {
   const { seq, state: now, parts } = await askJson(`/runs/${run}/parts`)
@@ -36,6 +37,7 @@ async function refresh({ log = false } = {}) {
     part(name).innerHTML = text
     if (name === "log") scrollLog()
   }
+  if (FINAL.includes(now)) charts.over()
   if (FINAL.includes(now) && !FINAL.includes(state)) {
     announce(`The run has ${now}.`)
     if (now === "succeeded") tabs.suggest("#results")
@@ -50,11 +52,10 @@ function onEvent({ kind, data, seq }) {
     charts.apply({ kind, data, seq })
     if (Object.keys(data).some((name) => name.startsWith("validation/"))) refreshSoon()
   } else if (kind === "state") {
-    showProgress(part("progress"), data)
+    if (data.state !== "queued") showProgress(part("progress"), data)
     charts.setSteps(data.steps, data.best_step)
     chooseSmoothing(data.steps)
-    const share = data.state === "running" && data.steps ? `${Math.floor(100 * data.step / data.steps)} % · ` : ""
-    document.title = share + title
+    showInTitle(data)
     const newSign = [data.state, data.cancel_requested, data.attempt, data.best_step].join()
     if (newSign !== sign) {
       sign = newSign
@@ -63,6 +64,18 @@ function onEvent({ kind, data, seq }) {
     if (FINAL.includes(data.state)) unwatchSoon()
   } else if (kind === "log") addLine(data, seq)
 }
+
+function showInTitle({ state: now, step, steps }) {
+  document.title = (now === "running" && steps ? `${Math.floor(100 * step / steps)} % · ` : "") + title
+}
+
+onSummary(({ runs }) => {
+  const mine = runs.find(({ id }) => id === run)
+  if (!mine) return
+  const now = [mine.place, mine.stalled, mine.unclaimed].join()
+  if (outside !== "" && now !== outside) refreshSoon()
+  outside = now
+})
 
 function addLine({ time, level, message }, seq) {
   const list = document.querySelector("[data-log]")
@@ -97,6 +110,7 @@ async function catchUp() {
 // Lines may still follow the last state; after that there is nothing to watch any more.
 const unwatchSoon = later(5000, () => unwatch(run))
 
+showInTitle({ state, step: Number(head.dataset.step), steps: Number(head.dataset.steps) })
 if (!FINAL.includes(state)) watch(run, Number(head.dataset.seq), onEvent, catchUp)
 scrollLog()
 charts.start().catch((error) => charts.fail(error))

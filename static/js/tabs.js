@@ -27,10 +27,13 @@ export function setUpTabs(nav) {
       select(link)
     })
   }
-  nav.addEventListener("keydown", ({ key }) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[key]
-    if (!step) return
-    const next = links[(links.indexOf(document.activeElement) + step + links.length) % links.length]
+  nav.addEventListener("keydown", (event) => {
+    const { key } = event
+    const here = links.indexOf(document.activeElement)
+    const place = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: -1 }[key]
+    if (place === undefined) return
+    event.preventDefault()
+    const next = links[(place + links.length) % links.length]
     next.focus()
     next.click()
   })

@@ -30,7 +30,7 @@ function bars(probabilities) {
   const list = document.createElement("div")
   list.className = "bars"
   for (const [label, share] of Object.entries(probabilities).sort((a, b) => b[1] - a[1])) {
-    const name = Object.assign(document.createElement("span"), { className: "name", textContent: label, title: label })
+    const name = Object.assign(document.createElement("span"), { className: "name", textContent: label, title: label, dir: "auto" })
     const number = Object.assign(document.createElement("span"), { className: "muted num", textContent: share.toFixed(3) })
     list.append(name, bar(100 * share), number)
   }

@@ -56,7 +56,8 @@ function setUp(zone) {
   zone.addEventListener("submit", (event) => {
     if (event.submitter?.matches("[data-sample]")) return
     event.preventDefault()
-    send(input.files[0])
+    if (input.files.length) send(input.files[0])
+    else input.click() // Enter on the file field submits the form; only Space opens the choice by itself
   })
   let depth = 0 // dragenter and dragleave also come from the children
   const carriesFile = (event) => event.dataTransfer?.types.includes("Files")

@@ -9,6 +9,7 @@ from app.core import attempts, events, runs
 from app.core.attempts import Batch
 from app.core.db import Database
 from app.web.live import LiveEvent, LiveHub, Subscription, summarise
+from tests.conftest import TurnedClock
 
 Queue = Callable[[], str]
 
@@ -176,9 +177,32 @@ def test_the_summary_tells_what_is_not_over(database: Database, queue_run: Queue
         assert attempt is not None
         attempts.record(session, running, attempt, Batch(progress={"step": 7, "steps": 9}), 5.0)
     cancel(database, over)
-    told = summarise(database)
+    told = summarise(database, 6.0)
     assert told["counts"] == {"queued": 1, "running": 1, "cancelled": 1}
     assert [(run["id"], run["step"]) for run in told["runs"]] == [(running, 7), (waiting, 0)]
+
+
+def test_the_summary_tells_what_only_time_brings(
+    database: Database, queue_run: Queue, clock: TurnedClock
+) -> None:
+    first, second, third = queue_run(), queue_run(), queue_run()
+
+    def told(*names: str) -> dict[str, tuple[object, ...]]:
+        summary = summarise(database, clock())
+        return {run["id"]: tuple(run[name] for name in names) for run in summary["runs"]}
+
+    assert told("place", "unclaimed") == {first: (0, False), second: (1, False), third: (2, False)}
+    clock.turn(60)
+    assert told("unclaimed") == {first: (True,), second: (False,), third: (False,)}
+    with database.write() as session:
+        attempts.claim(session, first, clock())
+    assert told("place", "unclaimed", "stalled") == {
+        first: (None, False, False),
+        second: (0, False, False),
+        third: (1, False, False),
+    }
+    clock.turn(60)  # the worker says nothing any more
+    assert told("stalled")[first] == (True,)
 
 
 def test_the_summary_is_polled_only_while_somebody_reads(database: Database, queue_run: Queue) -> None:

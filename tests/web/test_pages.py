@@ -1,6 +1,7 @@
 """The pages in every state, with hostile names, and without anything inline."""
 
 import re
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
@@ -328,3 +329,57 @@ def test_the_list_can_be_filtered_without_scripts(client: TestClient, launch: La
     assert "Alpha beta" in rows and "Gamma" not in rows
     assert "Gamma" not in page(client, "/?q=beta")
     assert "Filter" in page(client, "/?q=nothing-like-this")
+
+
+def test_the_preview_estimates_the_time_by_the_last_run_with_the_model(
+    client: TestClient, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch(epochs=1)
+    form = {"dataset": client.get(f"/api/runs/{run_id}").json()["dataset"], "text": "text", "label": "label"}
+    assert "as your last run" not in client.post("/runs/new/preview", data=form).json()["aside"]
+    trainer(run_id).succeed()
+    assert "as your last run with this model" in client.post("/runs/new/preview", data=form).json()["aside"]
+
+
+def test_a_run_that_no_worker_takes_says_so(client: TestClient, launch: Launch, services: Services) -> None:
+    run_id = launch()
+    assert "No worker has taken" not in page(client, f"/runs/{run_id}")
+    services.clock = lambda: time.time() + 3600
+    assert "No worker has taken" in page(client, f"/runs/{run_id}")
+
+
+def test_a_silent_worker_is_named_in_place_of_an_old_estimate(
+    client: TestClient, launch: Launch, trainer: Train, services: Services
+) -> None:
+    run_id = launch()
+    trainer(run_id).record([0.5])
+    assert "left" in page(client, f"/runs/{run_id}")
+    services.clock = lambda: time.time() + 3600
+    text = page(client, f"/runs/{run_id}")
+    assert "the worker does not answer" in text and "1 min 10 s left" not in text
+
+
+def test_a_finished_run_says_how_to_load_it(client: TestClient, launch: Launch, trainer: Train) -> None:
+    run_id = launch(max_length=64)
+    trainer(run_id).succeed()
+    text = page(client, f"/runs/{run_id}")
+    assert f"headstart-{run_id}" in text and "max_length=64" in text and 'data-copy="#load-code"' in text
+
+
+def test_a_run_that_ended_early_waits_for_nothing(client: TestClient, launch: Launch) -> None:
+    run_id = launch()
+    client.post(f"/runs/{run_id}/cancel")
+    text = page(client, f"/runs/{run_id}")
+    assert "not measured yet" not in text and "Begins with" not in text
+
+
+def test_many_labels_become_a_list(
+    client: TestClient, launch: Launch, trainer: Train, services: Services
+) -> None:
+    run_id = launch()
+    labels = [f"{HOSTILE} {number}" for number in range(30)]
+    matrix = [[1 if row == column or row == 0 else 0 for column in range(30)] for row in range(30)]
+    results = {"labels": labels, "confusion": matrix, "rows": 59}
+    trainer(run_id).finish("succeeded", metrics={"accuracy": 0.5}, results=results)
+    text = page(client, f"/runs/{run_id}")
+    assert "Most often confused" in text and '<svg class="confusion"' not in text

@@ -2,7 +2,7 @@
 
 import re
 
-from app.web.pictures import MOST_CLASSES, confusion, label_bars, sparkline
+from app.web.pictures import MOST_CLASSES, confused_pairs, confusion, label_bars, sparkline
 
 
 def test_a_sparkline_fits_its_box_and_ends_with_the_newest_value() -> None:
@@ -39,3 +39,23 @@ def test_no_picture_of_what_is_missing_or_too_big() -> None:
     many = [str(number) for number in range(MOST_CLASSES + 1)]
     assert confusion({"labels": many, "confusion": [[0] * len(many)] * len(many)}) is None
     assert confusion({}) is None
+
+
+def test_long_labels_keep_both_ends() -> None:
+    labels = [f"a label with a long name, number {number}" for number in range(2)]
+    shown = confusion({"labels": labels, "confusion": [[1, 0], [0, 1]]})
+    assert shown is not None
+    assert shown["labels"] == ["a label w…number 0", "a label w…number 1"]
+
+
+def test_too_many_classes_become_a_list_of_what_was_confused() -> None:
+    size = MOST_CLASSES + 1
+    matrix = [[10 if row == column else 0 for column in range(size)] for row in range(size)]
+    matrix[3][5], matrix[7][1] = 2, 10
+    pairs = confused_pairs({"labels": [f"c{place}" for place in range(size)], "confusion": matrix})
+    assert [(pair["truth"], pair["predicted"], pair["count"]) for pair in pairs] == [
+        ("c7", "c1", 10),
+        ("c3", "c5", 2),
+    ]
+    assert pairs[0]["share"] == 0.5
+    assert confused_pairs({"labels": ["a", "b"], "confusion": [[0, 1], [1, 0]]}) == []
