@@ -17,6 +17,11 @@ from app.core.tables import FINAL_STATES, Dataset, Event, Run
 from app.web.services import Services
 
 MAX_INPUTS = 1000
+ENDED = {
+    "succeeded": "The run has succeeded",
+    "failed": "The run failed",
+    "cancelled": "The run was cancelled",
+}
 MAX_LISTED = 500  # runs in the list, the newest
 SAMPLE = Path(__file__).parents[1] / "datasets" / "sample.csv"
 
@@ -87,7 +92,7 @@ def predict(services: Services, run_id: str, value: Any) -> list[dict[str, Any]]
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: it can be tried once it has finished.")
     if not services.files.model(run_id).is_dir():
-        raise Conflict(f"The run has {run.state} without a model, so there is nothing to try.")
+        raise Conflict(f"{ENDED[run.state]} without a model, so there is nothing to try.")
     return services.predictor.predict(run_id, inputs) if inputs else []
 
 
@@ -118,7 +123,7 @@ def checkpoint_path(services: Services, run_id: str) -> Path:
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: its checkpoint can be downloaded once it has finished.")
     if not path.is_file():
-        raise Conflict(f"The run has {run.state} before there was a checkpoint to download.")
+        raise Conflict(f"{ENDED[run.state]} before there was a checkpoint to download.")
     return path
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from app.core import events, runs
 from app.web import actions
 from app.web.body import JsonBody
+from app.web.download import Download
 from app.web.points import thin
 from app.web.services import RunId, ServicesDep
 
@@ -96,8 +97,7 @@ def log(run_id: RunId, services: ServicesDep) -> StreamingResponse:
 def checkpoint(run_id: RunId, services: ServicesDep) -> FileResponse:
     """The finished model as a Hugging Face folder. Range works; 409 while there is none."""
     path = actions.checkpoint_path(services, run_id)
-    name = f"headstart-{run_id}.zip"
-    return FileResponse(path, media_type="application/zip", filename=name)
+    return Download(path, "application/zip", f"headstart-{run_id}.zip")
 
 
 @router.post("/runs/{run_id}/predict", openapi_extra={"requestBody": INPUTS_BODY})

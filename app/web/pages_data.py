@@ -11,6 +11,7 @@ from app.datasets.options import AUTO, DELIMITERS, ReadOptions
 from app.datasets.upload import ORIGINAL
 from app.web import pictures, show, uploads
 from app.web.body import FormFields
+from app.web.download import Download
 from app.web.services import DatasetId, Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
@@ -77,7 +78,7 @@ def original(dataset_id: DatasetId, services: ServicesDep) -> FileResponse:
     path = services.files.version(dataset_id, view["version"]) / ORIGINAL
     if not path.is_file():
         raise NotFound(f"The original of {view['name']} is gone.")
-    return FileResponse(path, media_type="application/octet-stream", filename=view["name"])
+    return Download(path, "application/octet-stream", view["name"])
 
 
 @router.post("/data/{dataset_id}/reread")

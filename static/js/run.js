@@ -39,7 +39,7 @@ async function refresh({ log = false } = {}) {
   }
   if (FINAL.includes(now)) charts.over()
   if (FINAL.includes(now) && !FINAL.includes(state)) {
-    announce(`The run has ${now}.`)
+    announce(now === "cancelled" ? "The run was cancelled." : `The run has ${now}.`)
     if (now === "succeeded") tabs.suggest("#results")
   }
   state = now
