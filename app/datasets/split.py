@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,14 +110,7 @@ def _parts(rows: _Rows, table: "pyarrow.Table", split: Split, line: Where) -> li
         return _grouped(rows, rows.texts, split, rows.part_of_text)
     values = table[split.column].to_pylist()
     if isinstance(split, GroupSplit):
-        # Rows without a group are not one group: each stands by its text.
-        keys = [
-            f"group|{value}" if value.strip() else text
-            for value, text in zip(values, rows.texts, strict=True)
-        ]
-        known = dict(rows.part_of_text)
-        known.update((key, part) for key, part in zip(keys, rows.parts, strict=True) if part)
-        return _grouped(rows, keys, split, known)
+        return _by_group(rows, values, split)
     if isinstance(split, TimeSplit):
         return _by_time(rows, values, split, line)
     return _by_column(rows, values, split, line)
@@ -128,6 +122,49 @@ def _grouped(
     fractions = {part: float(getattr(split, part)) for part in PARTS}
     part_of = assign(strata(keys, rows.labels), known, split.seed, fractions)
     return [part or part_of[key] for part, key in zip(rows.parts, keys, strict=True)]
+
+
+def _by_group(rows: _Rows, values: Sequence[str], split: GroupSplit) -> list[str]:
+    """Groups that share a text are one: a copy of a training text in another group would be tested on.
+
+    Where a later version joins groups that have different parts, a new row goes with its text, else with its group.
+    """
+    # Rows without a group are not one group: each stands by its text.
+    groups = [
+        f"group|{value.strip()}" if value.strip() else text
+        for value, text in zip(values, rows.texts, strict=True)
+    ]
+    part_of = {group: part for group, part in zip(groups, rows.parts, strict=True) if part}
+    part_of |= rows.part_of_text
+    keys = _joined(groups, rows.texts)
+    known = {}
+    largest, count = max(Counter(keys).items(), key=lambda item: item[1], default=("", 0))
+    if 2 * count > len(keys):
+        known[largest] = "train"  # more than half of the rows can be for nothing else
+    for key, *names in zip(keys, rows.texts, groups, strict=True):
+        known.update((key, part) for name in names if (part := part_of.get(name)))
+    joined = _grouped(rows, keys, split, known)
+    result = []
+    for own, text, group, part in zip(rows.parts, rows.texts, groups, joined, strict=True):
+        part_of.setdefault(text, part_of.get(group) or part)
+        result.append(own or part_of[text])
+    return result
+
+
+def _joined(groups: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """For each row the least name of all groups and texts that hang together with it (union-find)."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    for group, text in zip(groups, texts, strict=True):
+        first, second = sorted((root(group), root(text)))
+        parent[second] = first
+    return [root(group) for group in groups]
 
 
 def _by_time(rows: _Rows, values: Sequence[str], split: TimeSplit, line: Where) -> list[str]:
@@ -183,7 +220,7 @@ def _date(value: str) -> float | None:
 
 
 def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit, line: Where) -> list[str]:
-    result = []
+    said = []
     for index, value in enumerate(values):
         part = _SPELLINGS.get(value.strip().casefold())
         if part is None:
@@ -193,16 +230,18 @@ def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit, line: Whe
                 "validation (also valid, val, dev) and test are understood.",
                 [{"where": line(index), "message": f"{what}; write train, validation or test"}],
             )
-        result.append(part)
+        said.append(part)
     for part in ("train", "test"):
-        if part not in result:
+        if part not in said:
             raise Invalid(
                 f"No row is {part} in the column {split.column!r}. A split by column needs train and test rows."
             )
-    if "validation" in result:
+    # A row that was taken out of train to validate stays there, even if a later version says which rows validate.
+    result = [own or part for own, part in zip(rows.parts, said, strict=True)]
+    if "validation" in said:
         return result
     # A ninth of what trains validates, as with 80/10/10.
-    train = [index for index, part in enumerate(result) if part == "train"]
+    train = [index for index, part in enumerate(said) if part == "train"]
     texts = [rows.texts[index] for index in train]
     known = {
         text: part

@@ -144,6 +144,31 @@ def test_a_group_keeps_its_part_when_it_grows(files: Files) -> None:
     assert parts_of(files, joined(old, added), how)[50:] == before
 
 
+def test_groups_that_share_a_text_are_one(files: Files) -> None:
+    texts = [*TEXTS[:90], *(f"  {text.upper()}" for text in TEXTS[:80:8])]
+    customers = [f"c{i // 5}" for i in range(90)] + [f"d{i}" for i in range(10)]
+    parts = parts_of(files, table(texts, customer=customers), GroupSplit(kind="group", column="customer"))
+    assert parts[90:] == parts[:80:8]
+    assert all(len(set(parts[begin : begin + 5])) == 1 for begin in range(0, 90, 5))
+    assert set(parts) == {"train", "validation", "test"}
+
+
+def test_a_new_row_goes_with_its_text_then_with_its_group(files: Files) -> None:
+    how = GroupSplit(kind="group", column="customer")
+    old = table(TEXTS[:50], customer=[f"c{i // 5}" for i in range(50)])
+    before = parts_of(files, old, how)
+    train, test = before.index("train"), before.index("test")
+    added = table([TEXTS[train], "new", "new"], first=50, customer=[f"c{test // 5}", f"c{test // 5} ", "c99"])
+    assert parts_of(files, joined(old, added), how) == [*before, "train", "test", "test"]
+
+
+def test_more_than_half_of_the_rows_train(files: Files) -> None:
+    for seed in range(10):
+        how = GroupSplit(kind="group", column="customer", seed=seed)
+        customers = ["large"] * 60 + [f"c{i}" for i in range(40)]
+        assert set(parts_of(files, table(TEXTS, customer=customers), how)[:60]) == {"train"}
+
+
 @pytest.mark.parametrize(
     "times",
     [
@@ -183,6 +208,14 @@ def test_a_ninth_of_train_validates_when_the_column_has_none(files: Files) -> No
     grown = parts_of(files, joined(data, more), ColumnSplit(kind="column", column="fold"))
     assert grown[:100] == parts
     assert Counter(grown)["validation"] == 20
+
+
+def test_a_row_that_validates_stays_when_a_later_version_says_which_validate(files: Files) -> None:
+    how = ColumnSplit(kind="column", column="fold")
+    data = table(TEXTS, fold=["train"] * 90 + ["test"] * 10)
+    before = parts_of(files, data, how)
+    more = table(["new 1", "new 2"], first=100, fold=["validation", "train"])
+    assert parts_of(files, joined(data, more), how) == [*before, "validation", "train"]
 
 
 @pytest.mark.parametrize("missing", ["train", "test"])
