@@ -7,6 +7,7 @@ the folder.
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +25,16 @@ _UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", "
 _JSON_LIMIT = 32 * 2**20  # bytes: an index of a thousand shards has 1 MB
 _HEADER_LIMIT = 100_000_000  # bytes, the safetensors library's own limit
 _FLOATS = {"F64", "F32", "F16", "BF16"}
+# Keys of tokenizer_config.json that transformers would take for a path and read, in whatever folder it lies.
+_TOKENIZER_PATHS = ("vocab", "merges", "gguf_file")
+# What config.json may say at most: building a model of more would hang, or fill the memory.
+_MOST = {
+    "num_labels": 100_000,
+    "num_hidden_layers": 1000,
+    "n_layer": 1000,
+    "n_layers": 1000,
+    "num_layers": 1000,
+}
 
 
 class Unusable(Exception):
@@ -88,6 +99,15 @@ def check_config(config: dict[str, Any], tokenizer: dict[str, Any] | None = None
     versions = tokenizer.get("fast_tokenizer_files") or []
     if any(not isinstance(name, str) or Path(name).name != name for name in versions):
         raise Unusable("names a tokenizer file outside of its folder in tokenizer_config.json")
+    if any(isinstance(tokenizer.get(name), str) for name in _TOKENIZER_PATHS):
+        raise Unusable("names a vocabulary file of its own in tokenizer_config.json: remove that field")
+    if _names_kernel(config):
+        raise Unusable(
+            "asks for code of the model hub (attn_implementation in config.json), which Headstart never runs"
+        )
+    for name, most in _MOST.items():
+        if isinstance(value := config.get(name), int) and value > most:
+            raise Unusable(f"has {name} {str(value)[:20]} in its config.json, which can't be right")
     family = config.get("model_type")
     if not isinstance(family, str) or not family:
         raise Unusable("has no model_type in its config.json, so its family is unknown")
@@ -156,19 +176,36 @@ def _has(value: Any, key: str, depth: int = 4) -> bool:
     return bool(value.get(key)) or any(_has(inner, key, depth - 1) for inner in value.values())
 
 
+def _names_kernel(value: Any) -> bool:
+    """Whether an attention, or another part, is to come from a repository: "owner/name" in a field …_implementation."""
+    if isinstance(value, dict):
+        named = (str(inner) for key, inner in value.items() if str(key).endswith("_implementation"))
+        return any("/" in name for name in named) or any(map(_names_kernel, value.values()))
+    return False
+
+
 def _check_links(folder: Path, root: Path) -> None:
+    """Folders inside count too: a tokenizer reads its chat templates from one."""
     inside = root.resolve()
-    try:
-        entries = [folder, *sorted(folder.iterdir())]
-    except OSError as error:
-        raise Unusable(f"can't be listed ({error.strerror})") from error
-    for entry in entries:
+    for entry in _entries(folder):
         try:
             real = entry.resolve(strict=True)
         except (OSError, RuntimeError) as error:
             raise Unusable(f"has a link that leads nowhere: {entry.name}") from error
         if not real.is_relative_to(inside):
             raise Unusable(f"has a link that leaves its folder: {entry.name}; put a copy in its place")
+
+
+def _entries(folder: Path, depth: int = 3) -> Iterator[Path]:
+    """`folder` and what lies in it and in its folders, each before what is in it; no model is deeper."""
+    yield folder
+    if depth and folder.is_dir():
+        try:
+            found = sorted(folder.iterdir())
+        except OSError as error:
+            raise Unusable(f"can't be listed ({error.strerror})") from error
+        for entry in found:
+            yield from _entries(entry, depth - 1)
 
 
 def _check_tokenizer(folder: Path) -> None:

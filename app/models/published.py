@@ -1,6 +1,7 @@
 """Models whose weights are not published, and what open models to name instead."""
 
 import re
+import unicodedata
 
 # Compared with the name in small letters without separators: "GPT-4 Turbo" is "gpt4turbo".
 # A hub id of another organisation must match as a whole, for open models have names like "claude-style-bert".
@@ -22,11 +23,13 @@ OPEN_ON_THE_HUB = ("hub:openai-community/gpt2", "hub:distilbert/distilbert-base-
 
 def is_unpublished(model: str) -> bool:
     """Whether `model` (as typed: "gpt4", "hub:gpt-4", "OpenAI/GPT 4o") names a model without published weights."""
-    name = re.sub(r"^(hub|local)\s*:", "", model.strip().lower())
+    # NFKC: a hyphen that does not break, copied from a page, is none other than a hyphen.
+    plain = unicodedata.normalize("NFKC", model).strip().lower()
+    name = re.sub(r"^(hub|local)\s*:", "", plain)
     vendor, _, rest = name.rpartition("/")
     if not vendor and ":" in name:
         vendor, _, rest = name.rpartition(":")
-    compact = re.sub(r"[\s._:-]+", "", rest)
+    compact = re.sub(r"[\s._:\u2010-\u2015-]+", "", rest)
     if _CLOSED.fullmatch(compact):
         return True
     theirs = not vendor or vendor.strip() in _VENDORS

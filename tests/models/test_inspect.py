@@ -73,6 +73,10 @@ def test_a_nonsensical_number_of_positions_is_refused(value: object) -> None:
         ({"quantization_config": {"quant_method": "gptq"}}, "is quantised"),
         ({"compression_config": {"format": "int"}}, "is quantised"),
         ({"transformers_weights": "adapter_model.bin"}, "transformers_weights"),
+        ({"attn_implementation": "owner/kernel"}, "code of the model hub"),
+        ({"text_config": {"_attn_implementation": {"": "owner/kernel"}}}, "code of the model hub"),
+        ({"num_labels": 10**9}, "has num_labels 1000000000"),
+        ({"num_hidden_layers": 10**7}, "num_hidden_layers"),
         ({"model_type": "t5"}, "encoder-decoder"),
         ({"model_type": "whisper"}, "can't classify text here; families that can: .*bert"),
         ({"model_type": None}, "no model_type"),
@@ -88,6 +92,13 @@ def test_configs_that_are_refused(change: dict[str, Any], sentence: str) -> None
 def test_a_tokenizer_file_outside_of_the_folder_is_refused(name: object) -> None:
     with pytest.raises(Unusable, match="tokenizer file outside"):
         check_config(BERT, {"fast_tokenizer_files": [name]})
+
+
+@pytest.mark.parametrize("name", ["vocab", "merges", "gguf_file"])
+def test_a_vocabulary_that_the_tokenizers_config_names_is_refused(name: str) -> None:
+    with pytest.raises(Unusable, match="vocabulary file of its own"):
+        check_config(BERT, {name: "/etc/passwd"})
+    assert check_config({**BERT, "attn_implementation": "sdpa"}, {name: None, "vocab_file": "vocab.txt"})
 
 
 def test_auto_map_of_the_tokenizer_is_refused(write_model: WriteModel) -> None:
@@ -215,6 +226,22 @@ def test_a_link_inside_the_folder_must_stay_under_the_root(
     (folder / name).symlink_to(secret)
 
     with pytest.raises(Unusable, match=f"a link that leaves its folder: {name}"):
+        inspect_folder(folder, models)
+
+
+@pytest.mark.parametrize("folder_is_a_link", [False, True])
+def test_a_link_in_a_folder_of_the_model_counts_too(
+    write_model: WriteModel, models: Path, tmp_path: Path, folder_is_a_link: bool
+) -> None:
+    folder = write_model("tiny")
+    templates = models / "templates" if folder_is_a_link else folder / "additional_chat_templates"
+    templates.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (templates / "x.jinja").symlink_to(tmp_path / "secret")
+    if folder_is_a_link:
+        (folder / "additional_chat_templates").symlink_to(templates)
+
+    with pytest.raises(Unusable, match=r"a link that leaves its folder: x\.jinja"):
         inspect_folder(folder, models)
 
 

@@ -34,5 +34,10 @@ def test_open_models_are_let_through(model: str) -> None:
     assert not is_unpublished(model)
 
 
+@pytest.mark.parametrize("model", ["gpt\u20114", "GPT\u20134o", "\uff47\uff50\uff54\uff14", "gpt\u00a04"])
+def test_other_hyphens_and_widths_are_the_same_name(model: str) -> None:
+    assert is_unpublished(model)
+
+
 def test_nothing_typed_is_no_closed_model() -> None:
     assert not is_unpublished("")
