@@ -2,12 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # On a tie the earlier wins: a comma stands inside cells (1,5) more often than a tab or a semicolon does.
 _CANDIDATES = ("\t", ";", ",", "|")
+# Excel's own first line, by which a file says its delimiter.
+_SAID = re.compile(r'"?sep=([\t;,|])"?(?:\r\n|\r|\n|$)')
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,10 @@ class Dialect:
 
     delimiter: str
     skip_space: bool = False
+
+    def is_said(self, row: Sequence[str]) -> bool:
+        """Whether a row is that line, which is neither header nor data."""
+        return _SAID.fullmatch(self.delimiter.join(row)) is not None
 
     def reader(self, lines: Iterable[str]) -> Any:
         """The csv reader; strict, so that a stray quote is an error and not a guess."""
@@ -28,6 +35,8 @@ def sniff(head: str, complete: bool, asked: str | None = None) -> Dialect:
     The widths of the rows are compared with that of the first: a delimiter that is in the first row wins over
     one that is not, then the one with most rows of that width.
     """
+    if said := _SAID.match(head):
+        asked, head = asked or said[1], head[said.end() :]
     best, best_score = Dialect(asked or ","), (False, -1.0)
     for delimiter in (asked,) if asked else _CANDIDATES:
         for skip_space in (False, True):

@@ -112,6 +112,7 @@ def title(codec: str) -> str:
 
 def refuse_binary(head: bytes) -> None:
     """Raises Invalid if the first bytes are those of a known format that is no text."""
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for magic, what in _BINARY:
         if head[: len(magic)].lower() == magic.lower():
             raise Invalid(f"The file {what}", kind="file")

@@ -71,7 +71,7 @@ def refuse_value(found: Sequence[str], columns: Sequence[ColumnProfile], rows: i
 def _looks_like_data(line: int, why: str) -> Invalid:
     return Invalid(
         f"Line {line} looks like data, not like a header: {why}. Add a first line with the columns' names, "
-        "or read the file again and say that it has no header.",
+        "or read the file again and say whether line 1 names the columns.",
         [{"where": f"line {line}", "message": f"looks like data: {why}"}],
         kind="no_header",
     )

@@ -1,7 +1,8 @@
 """From the original to rows.parquet and profile.json: tries encodings, reads, checks, and words what it finds."""
 
 import codecs
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from app.datasets.options import DELIMITERS, ReadOptions
 from app.datasets.profile import Profile
 from app.datasets.reader import NulFound, Reader
 from app.datasets.rows import RowsWriter
+from app.datasets.split import normalised
 
 PROFILE_FILE = "profile.json"
 
@@ -168,7 +170,8 @@ class _Pass:
             self._warning(
                 f"column {profile.names[0]}",
                 "This is the only column. To learn labels, a file needs a text column and a label column; "
-                "if there are more columns, read the file again with another delimiter.",
+                "if there are more columns, remove the lines above the header, or read the file again with "
+                "another delimiter.",
             )
         for name, column in zip(profile.names, profile.columns, strict=True):
             if column.empty:
@@ -184,6 +187,25 @@ class _Pass:
                     f"column {name}",
                     f"The column's name stands {times} among its values. Was the header repeated when files were joined?",
                 )
+
+        label = profile.guess()[1]
+        if label is not None:
+            self._warn_of_twins(label, profile.columns[profile.names.index(label)].counts or {})
+
+    def _warn_of_twins(self, label: str, counts: Mapping[str, int]) -> None:
+        """Labels that a person takes for one."""
+        alike: dict[str, list[str]] = {}
+        for value in sorted(counts):
+            visible = "".join(char for char in value if unicodedata.category(char) != "Cf")
+            alike.setdefault(normalised(visible), []).append(value)
+        twins = [values for values in alike.values() if len(values) > 1]
+        if twins:
+            shown = "; ".join(" and ".join(map(repr, values[:5])) for values in twins[:5])
+            self._warning(
+                f"column {label}",
+                f"Some values differ only in capital letters, spaces or invisible characters: {shown}. As labels they "
+                "are learned apart; write them the same way if they mean the same.",
+            )
 
     def _warning(self, where: str, message: str) -> None:
         self.findings.append({"where": where, "message": message, "severity": "warning"})

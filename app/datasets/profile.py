@@ -40,6 +40,8 @@ _ID_NAME = re.compile(
     r"(?:.*[_\s-])?(?:id|ids|uuid|guid|index|idx|row|nr|no|key|url|link)|unnamed: ?\d+", re.I
 )
 _CAMEL_ID = re.compile(r".*[a-z]I[dD]")
+# More than one word: a space, or two characters of a script that writes none (Thai to Khmer, Japanese, Chinese).
+_WORDS = re.compile(" |[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]{2}")
 _PART_NAME = re.compile(r"split|fold|set|subset|part|partition|dataset", re.I)
 
 
@@ -140,6 +142,9 @@ class Profile:
         if text is None:
             rest = {n: c for n, c in texts.items() if n != label}
             text = max(rest, key=lambda n: rest[n].mean_chars, default=None)
+        if text is None:  # single words, none of them twice, are texts where nothing else is
+            words = {n: c for n, c in filled.items() if n != label and not _is_numeric(c)}
+            text = _named(TEXT_NAMES, words)
         if label is None:
             others.pop(text or "", None)
             repeated = {n: c for n, c in others.items() if _repeats(c, 2) and not _PART_NAME.fullmatch(n)}
@@ -177,7 +182,7 @@ def _is_id(name: str, column: ColumnProfile) -> bool:
         return True
     if column.rows < 20 or column.distinct < min(column.rows - column.empty, column.max_distinct):
         return False
-    return not any(" " in cell.strip() for cell in column.sample)
+    return not any(_WORDS.search(cell.strip()) for cell in column.sample)
 
 
 def _is_numeric(column: ColumnProfile) -> bool:

@@ -104,7 +104,7 @@ class Reader:
         try:
             for row in self._rows:
                 line, self._begin = self._begin, self._rows.line_num + 1
-                if any(cell.strip() for cell in row):
+                if any(cell.strip() for cell in row) and not (line == 1 and self._dialect.is_said(row)):
                     return row, line
         except csv.Error as error:
             raise self._broken(error) from error

@@ -83,6 +83,15 @@ def test_delimiters_are_found(bench: Bench, delimiter: str) -> None:
     assert view["options"]["delimiter"] == delimiter
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("asked", [None, ";"])
+def test_excels_own_first_line_is_no_row(bench: Bench, end: str, asked: str | None) -> None:
+    options = {} if asked is None else {"delimiter": asked}
+    view = bench.read(end.join(["sep=;", "text;label", "well, well;1,5", "a, b;2,5"]), **options)
+    assert (view["columns"], view["rows"]) == (["text", "label"], 2)
+    assert [item["line"] for item in bench.items(view)] == [3, 4]
+
+
 def test_the_delimiter_can_be_given(bench: Bench) -> None:
     view = bench.read("a|b,c\n1|2,x\n", delimiter="|")
     assert view["columns"] == ["a", "b,c"]
@@ -175,6 +184,8 @@ def test_utf16_without_a_mark_is_guessed(bench: Bench) -> None:
         (b"\x1f\x8b\x08\x00", "compressed with gzip"),
         (b"PAR1\x15\x04", "is a Parquet file"),
         (b"<!DOCTYPE html><html>", "is a web page"),
+        (b"\r\n <html>", "is a web page"),
+        (b'\xef\xbb\xbf[{"text": "a"}]', "is JSON"),
         (b'[{"text": "a"}]', "is JSON"),
         (b'{"text": "a"}\n{"text": "b"}\n', "is JSON"),
     ],
@@ -187,6 +198,14 @@ def test_other_formats_are_named(bench: Bench, content: bytes, says: str) -> Non
 def test_a_nul_byte_is_named_by_line(bench: Bench) -> None:
     kind, message = failure(bench.read(csv_of(20).encode() + b"bad\0row,pos\n"))
     assert kind == "file" and message.startswith("Line 22 has a NUL byte")
+
+
+def test_labels_that_look_alike_are_a_warning(bench: Bench) -> None:
+    rows = "".join(f"text {i},{label}\n" for i, label in enumerate(["Pos", "pos", "po\u200bs", "neg"] * 5))
+    (problem,) = bench.read(f"text,label\n{rows}")["problems"]
+    assert problem["where"] == "column label"
+    assert "invisible characters: 'Pos' and 'pos' and 'po\\u200bs'. " in problem["message"]
+    assert "neg" not in problem["message"]
 
 
 @pytest.mark.parametrize("content", ["\n\n\n", "  \n", "\ufeff", ",,\n,,\n"])

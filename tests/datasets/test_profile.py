@@ -91,6 +91,10 @@ def test_long_values_are_not_kept() -> None:
         ({"text": TEXTS, "label": ["only one"] * 40}, ("text", "label")),
         ({"text": TEXTS, "label": [f"c{i}" for i in range(40)], "topic": LABELS}, ("text", "topic")),
         ({"text": [""] * 40, "note": TEXTS, "label": LABELS}, ("note", "label")),
+        ({"v1": LABELS, "v2": [f"这是第{i}个文本" for i in range(40)]}, ("v2", "v1")),
+        ({"v1": LABELS, "v2": [f"นี่คือข้อความ{i}" for i in range(40)]}, ("v2", "v1")),
+        ({"text": IDS, "label": LABELS}, ("text", "label")),
+        ({"text": IDS, "note": TEXTS, "label": LABELS}, ("note", "label")),
         ({"category": TEXTS, "content": TEXTS, "x": LABELS}, ("content", "category")),
     ],
 )
