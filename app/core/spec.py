@@ -77,7 +77,7 @@ class RunSpec(Strict):
     """One fine-tuning run."""
 
     dataset: str = Field(description="id of a data set", pattern=r"^[a-z0-9]{12}$")
-    dataset_version: int | None = Field(default=None, ge=1, description="null: the newest")
+    dataset_version: int | None = Field(default=None, ge=1, le=10**9, description="null: the newest")
     task: TaskName
     columns: dict[str, str] = Field(
         description='role → column of the file, as {"text": "review", "label": "stars"}'
@@ -140,6 +140,8 @@ def problems_of(error: ValidationError) -> list[Problem]:
             message = f"must be a whole number (got {str(fault['input'])[:80]!r})"
         elif fault["type"] in ("float_parsing", "float_type"):
             message = f"must be a number (got {str(fault['input'])[:80]!r})"
+        elif fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
+            message = f"must be a JSON object (got {str(fault['input'])[:80]!r})"
         elif where == "dataset":
             message = f"{fault['input']!r} is no data set's id (12 characters of a-z and 0-9)"
         else:

@@ -45,7 +45,8 @@ def test_every_fault_is_reported_at_once() -> None:
         ({"split": {"train": 0.5, "validation": 0.1, "test": 0.1, "kind": "random"}}, "split", "add up"),
         ({"dataset": "../../etc"}, "dataset", "no data set's id"),
         ({"learning_rate": float("nan")}, "learning_rate", "finite number"),
-        ({"columns": ["text"]}, "columns", "dictionary"),
+        ({"columns": ["text"]}, "columns", "must be a JSON object"),
+        ({"dataset_version": 2**63}, "dataset_version", "less than or equal"),
     ],
 )
 def test_a_fault_names_its_field_and_says_what_is_wrong(
@@ -60,5 +61,5 @@ def test_a_fault_names_its_field_and_says_what_is_wrong(
 
 @pytest.mark.parametrize("value", [None, [], "text", 3])
 def test_what_is_no_object_is_refused(value: Any) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match="spec: must be a JSON object"):
         parse_spec(value)
