@@ -123,6 +123,8 @@ def _model(folder: Path, labels: list[str], seed: int) -> PreTrainedModel:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
         config.problem_type = "single_label_classification"
+        config.return_dict = True
+        config.output_attentions = config.output_hidden_states = False
         if hasattr(config, "use_cache"):
             config.use_cache = False  # the keys and values of a decoder are of no use to a classifier
         model, report = AutoModelForSequenceClassification.from_pretrained(

@@ -96,6 +96,15 @@ def test_half_precision_weights_are_trained_in_float32(copy: Path) -> None:
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
+def test_what_a_config_says_about_outputs_is_not_taken_over(copy: Path) -> None:
+    path = copy / "config.json"
+    odd = {"return_dict": False, "output_attentions": True, "output_hidden_states": True}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **odd}))
+    model, tokenizer = load_classifier(copy, LABELS, 1)
+    outputs = model(**tokenizer("the film", return_tensors="pt"))
+    assert set(outputs) == {"logits"}
+
+
 def test_a_head_is_kept_for_the_same_labels_only(folders: dict[str, Path], tmp_path: Path) -> None:
     model, tokenizer = load_classifier(folders["bert"], LABELS, 1)
     model.save_pretrained(tmp_path)

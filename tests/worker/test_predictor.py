@@ -67,6 +67,18 @@ def test_each_input_gets_its_own_output_in_order(run_id: str, settings: Settings
     assert all(one["score"] == one["probabilities"][one["label"]] for one in together)
 
 
+def test_an_empty_text_is_answered_even_by_a_decoder(
+    bare_run: str, settings: Settings, files: Files, folders: dict[str, Path]
+) -> None:
+    model, tokenizer = load_classifier(folders["gpt2"], ["negative", "positive"], 1)
+    export_model(model, tokenizer, "card", files.model(bare_run))
+    answering = Answering(settings)
+    (alone,) = answering.predict(bare_run, [""])
+    together = answering.predict(bare_run, ["the film was good", "", "<|endoftext|>"])
+    assert together[1]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+    assert together[2]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
+
+
 def test_no_input_gives_no_output(run_id: str, settings: Settings) -> None:
     assert Answering(settings).predict(run_id, []) == []
 

@@ -97,26 +97,19 @@ class Classification:
     def answer(model: Any, tokenizer: Any, max_length: int, inputs: Sequence[str]) -> list[dict[str, Any]]:
         """{"label", "score", "probabilities": {label: p}} for each text, in order."""
         names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        outputs: list[dict[str, Any]] = [{} for _ in inputs]
-        order = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
-        for start in range(0, len(order), ANSWER_BATCH):
-            rows = order[start : start + ANSWER_BATCH]
-            batch = tokenizer(
-                [inputs[row] for row in rows],
-                truncation=True,
-                max_length=max_length,
-                padding=True,
-                return_tensors="pt",
-            )
-            with torch.inference_mode():
-                logits = model(**batch).logits
-            for row, probabilities in zip(rows, logits.float().softmax(-1).tolist(), strict=True):
-                best = max(range(len(names)), key=probabilities.__getitem__)
-                outputs[row] = {
+        # Encoded as in the evaluation: there an empty text is one token, without which a decoder fails.
+        encoded = encode(tokenizer, inputs, max_length)
+        logits = evaluate.logits(model, encoded, ANSWER_BATCH, model.device)
+        outputs = []
+        for probabilities in evaluate.softmax(logits).tolist():
+            best = max(range(len(names)), key=probabilities.__getitem__)
+            outputs.append(
+                {
                     "label": names[best],
                     "score": probabilities[best],
                     "probabilities": dict(zip(names, probabilities, strict=True)),
                 }
+            )
         return outputs
 
 
