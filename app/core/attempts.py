@@ -106,9 +106,16 @@ def finish(session: Session, run_id: str, attempt: int, state: str, now: float, 
 
 
 def release(session: Session, run_id: str, attempt: int, reason: str, now: float) -> None:
-    """Puts the run back into the queue after an end that was not its own fault. Raises LostRun."""
-    _fence(session, run_id, attempt, {"state": "queued", "lease_until": None, "phase": ""})
+    """Puts the run back into the queue after an end that was not its own fault. Raises LostRun.
+
+    One that the user has cancelled meanwhile is over: nobody could claim it, so it would wait for ever.
+    """
     run = get(session, run_id)
+    session.refresh(run)
+    if run.cancel_requested:
+        finish(session, run_id, attempt, "cancelled", now)
+        return
+    _fence(session, run_id, attempt, {"state": "queued", "lease_until": None, "phase": ""})
     session.refresh(run)
     events.append(session, run_id, "state", state_payload(run), now)
     events.append(session, run_id, "log", {"level": "warning", "message": reason}, now)
@@ -129,7 +136,8 @@ def fail_or_retry(
         return "failed"
     again = f"{error['message']} The run is tried again ({run.failures} of {MAX_FAILURES})."
     release(session, run_id, attempt, again, now)
-    return "queued"
+    session.refresh(run)
+    return run.state
 
 
 def _fence(session: Session, run_id: str, attempt: int, values: dict[str, Any]) -> None:

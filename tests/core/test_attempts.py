@@ -131,6 +131,19 @@ def test_an_expected_error_fails_at_once(database: Database, queue_run: QueueRun
         assert attempts.fail_or_retry(session, run_id, 1, error, True, clock()) == "failed"
 
 
+def test_a_crash_after_a_cancel_ends_the_run(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    claim(database, run_id, clock())
+    with database.write() as session:
+        runs.request_cancel(session, run_id, clock())
+    with database.write() as session:
+        error = {"kind": "bug", "message": "The trainer met an unexpected KeyError."}
+        assert attempts.fail_or_retry(session, run_id, 1, error, False, clock()) == "cancelled"
+    assert read(database, run_id).finished_at == clock()
+
+
 def test_ends_from_outside_never_count(database: Database, queue_run: QueueRun, clock: TurnedClock) -> None:
     run_id = queue_run()
     for _ in range(10):
