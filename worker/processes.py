@@ -13,6 +13,9 @@ import psutil
 
 from app.core.settings import Settings
 
+# Exit codes of a trainer that say more than "it failed".
+EXIT_ORPHANED, EXIT_LOCKED = 70, 75
+
 
 class Trainer:
     """A `python -m worker.trainer` that imports torch at once and then waits for a run on its standard input.

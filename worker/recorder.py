@@ -41,6 +41,7 @@ class Recorder:
         self._clock = clock
         self._pending = Batch()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
         self._written_at = 0.0
@@ -82,10 +83,17 @@ class Recorder:
 
         Raises LostRun, OperationalError.
         """
-        batch = self._take(everything)
+        # After a flush everything is in the database, also what the other thread had taken before.
+        with self._writing:
+            cancel = self._write(self._take(everything))
+        self._written_at = time.monotonic()
+        if cancel:
+            self.cancelled.set()
+
+    def _write(self, batch: Batch) -> bool:
         try:
             with self._database.write() as session:
-                cancel = attempts.record(session, self._run_id, self._attempt, batch, self._clock())
+                return attempts.record(session, self._run_id, self._attempt, batch, self._clock())
         except LostRun:
             self.lost.set()
             raise
@@ -96,9 +104,6 @@ class Recorder:
                 batch.progress |= self._pending.progress
                 self._pending = batch
             raise
-        self._written_at = time.monotonic()
-        if cancel:
-            self.cancelled.set()
 
     def _take(self, everything: bool) -> Batch:
         now = time.monotonic()

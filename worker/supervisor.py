@@ -5,22 +5,27 @@ and frees its memory. It keeps one warm trainer that has imported torch and tran
 so that the first point appears within seconds.
 """
 
+import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from app.broker import redis_client
 from app.core import attempts, runs
 from app.core.attempts import Batch, LostRun
 from app.core.db import Database
+from app.core.errors import NotFound
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.tables import Run
 from app.queue import RUNS, Queue
-from worker.processes import Trainer, kill_group, oom_kills
+from worker.processes import EXIT_LOCKED, Trainer, kill_group, oom_kills
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +40,14 @@ TERMINATE_GRACE_SECONDS = 10.0
 class Supervisor:
     """One per worker process. `supervise` is called from the pool's only thread."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keep_warm: bool = True) -> None:
         self.settings = settings
         self.database = Database(settings.database)
         self.files = Files(settings.files_root)
         self.queue = Queue(settings)
+        self._keeps_warm = keep_warm
         self._warm: Trainer | None = None
+        self._current: tuple[str, int] | None = None  # run and attempt
         self._lock = threading.RLock()  # stop() runs in a signal handler
         self._stopping = threading.Event()
 
@@ -69,11 +76,13 @@ class Supervisor:
             return
         kill_group(*old)
         trainer = self._take()
+        self._current = (run_id, attempt)
         try:
             self._watch(trainer, run_id, attempt)
-        except LostRun:
-            log.warning("run %s was lost to another attempt than %s", run_id, attempt)
+        except (LostRun, NotFound):
+            log.warning("attempt %s of run %s is no longer wanted", attempt, run_id)
         finally:
+            self._current = None
             trainer.kill()
             self._keep_warm()
 
@@ -96,7 +105,11 @@ class Supervisor:
             if now - heartbeat < HEARTBEAT_SECONDS:
                 continue
             heartbeat = now
-            cancel, phase = self._heartbeat(run_id, attempt)
+            try:
+                cancel, phase = self._heartbeat(run_id, attempt)
+            except OperationalError as error:
+                log.warning("the database does not answer (%s); the trainer goes on", error)
+                continue
             if cancel:
                 cancelled_at = cancelled_at or now
                 if now - cancelled_at > CANCEL_GRACE_SECONDS:
@@ -105,7 +118,14 @@ class Supervisor:
                         trainer.kill()
             elif phase in ("testing", "exporting"):
                 self._keep_warm()  # the next run finds its process ready; during training it would only disturb
-        self._judge(run_id, attempt, trainer.wait_code(), oom_kills() > kills_before)
+        code, out_of_memory = trainer.wait_code(), oom_kills() > kills_before
+        while True:
+            try:
+                return self._judge(run_id, attempt, code, out_of_memory)
+            except OperationalError as error:
+                log.warning("the end of run %s can't be written yet (%s)", run_id, error)
+                if self._stopping.wait(WATCH_SECONDS):
+                    return None  # its lease will run out
 
     def _heartbeat(self, run_id: str, attempt: int) -> tuple[bool, str]:
         with self.database.write() as session:
@@ -131,6 +151,9 @@ class Supervisor:
                     "Use a smaller batch size or a shorter maximum length.",
                 }
                 attempts.fail_or_retry(session, run_id, attempt, error, final=False, now=now)
+            elif code == EXIT_LOCKED:
+                reason = "An earlier trainer of this run has not ended yet; the run waits for it."
+                attempts.release(session, run_id, attempt, reason, now)
             elif code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
                 reason = "The trainer was stopped from outside; the run starts again from the beginning."
                 attempts.release(session, run_id, attempt, reason, now)
@@ -152,9 +175,13 @@ class Supervisor:
 
     def _keep_warm(self) -> None:
         with self._lock:
-            if self._stopping.is_set() or (self._warm is not None and self._warm.alive()):
+            if not self._keeps_warm or self._stopping.is_set():
+                return
+            if self._warm is not None and self._warm.alive():
                 return
             self._warm = Trainer.start(self.settings)
+            if self._stopping.is_set():  # the signal came in between, in this very thread
+                self.stop()
 
     def _reconcile_forever(self) -> None:
         while not self._stopping.is_set():
@@ -167,6 +194,10 @@ class Supervisor:
     def reconcile(self) -> None:
         """Queues what a dead worker left running; sends messages again if queued runs have none."""
         with self.database.write() as session:
+            # After a suspended laptop or a clock put forward, all leases have run out: ours is not lost.
+            if current := self._current:
+                with contextlib.suppress(LostRun):
+                    attempts.record(session, *current, Batch(), time.time())
             waiting = runs.reconcile(session, time.time())
         if waiting:
             with redis_client(self.settings) as client:
@@ -177,11 +208,21 @@ class Supervisor:
 
 
 def main() -> None:
-    """`python -m worker.supervisor RUN_ID`: trains one queued run without a broker (headstart train)."""
+    """`python -m worker.supervisor RUN_ID`: trains one queued run without a broker (headstart train).
+
+    Stops on SIGTERM, and when its standard input closes: then who started it has gone.
+    """
     logging.basicConfig(level=logging.WARNING)
-    supervisor = Supervisor(Settings())
+    supervisor = Supervisor(Settings(), keep_warm=False)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
     signal.signal(signal.SIGINT, lambda *_: supervisor.stop())
+
+    def stop_with_parent() -> None:
+        while os.read(0, 4096):
+            pass
+        supervisor.stop()
+
+    threading.Thread(target=stop_with_parent, name="lifeline", daemon=True).start()
     supervisor.supervise(sys.argv[1])
     supervisor.stop()
 

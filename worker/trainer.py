@@ -6,6 +6,7 @@ Expected errors (HeadstartError) end the run at once with their sentence; unexpe
 attempt, and the run is tried again until app.core.runs.MAX_FAILURES.
 """
 
+import errno
 import fcntl
 import json
 import logging
@@ -26,18 +27,20 @@ from sqlmodel import Session
 from app.core import attempts, runs
 from app.core.attempts import LostRun
 from app.core.db import Database
-from app.core.errors import HeadstartError
+from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
 from worker.finetune import Cancelled, Finetune
 from worker.loop import NonFiniteLoss
+from worker.processes import EXIT_LOCKED, EXIT_ORPHANED
 from worker.recorder import Recorder
 
 log = logging.getLogger("worker.trainer")
 
 LOCK_SECONDS = 30.0
-EXIT_ORPHANED = 70
+# Nobody waits for a trainer's writes, and a whole training may be lost with the last one.
+DATABASE_SECONDS = 60.0
 
 
 def main() -> None:
@@ -57,11 +60,12 @@ def main() -> None:
 
 def train_run(settings: Settings, run_id: str, attempt: int) -> None:
     """Trains one claimed attempt and writes how it ended, unless the run was lost."""
-    database, files = Database(settings.database), Files(settings.files_root)
+    database, files = Database(settings.database, DATABASE_SECONDS), Files(settings.files_root)
     with database.read() as session:
         run = runs.get(session, run_id)
         spec = RunSpec.model_validate(run.spec)
     with _run_lock(files.run(run_id) / "lock"):
+        remove_stale(files.run(run_id))
         recorder = Recorder(database, run_id, attempt)
         finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec)
         end = _End(database, run_id, attempt)
@@ -86,7 +90,11 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 end.failed({"kind": "memory", "message": message}, recorder)
             except Exception as error:
                 traceback.print_exc()
-                end.crashed(error, recorder)
+                if disk_full(error):
+                    message = "The disk ran full. Free some space and start the run again."
+                    end.failed({"kind": NoSpace.kind, "message": message}, recorder)
+                else:
+                    end.crashed(error, recorder)
 
 
 class _End:
@@ -126,6 +134,19 @@ class _End:
             log.warning("the run belongs to another attempt; its end is not written")
 
 
+def remove_stale(folder: Path) -> None:
+    """Best weights of earlier attempts that were killed: a run begins anew, so nothing reads them."""
+    for path in folder.glob("attempt-*/best.*"):
+        path.unlink()
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether a write failed for lack of space; safetensors and zipfile don't all raise an OSError."""
+    full = {errno.ENOSPC, errno.EDQUOT}
+    texts = tuple(f"os error {number})" for number in full)
+    return (isinstance(error, OSError) and error.errno in full) or any(text in str(error) for text in texts)
+
+
 def import_ahead() -> None:
     """Imports what every run needs, so that a warm trainer reaches its first step within a second or two.
 
@@ -156,7 +177,8 @@ def _run_lock(path: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise SystemExit("an earlier trainer of this run still holds its lock") from None
+                    log.error("an earlier trainer of this run still holds its lock")
+                    raise SystemExit(EXIT_LOCKED) from None
                 time.sleep(0.1)
         yield
 

@@ -16,9 +16,10 @@ from sqlmodel import Session
 class Database:
     """Sessions on one SQLite file. Safe to share between threads; not across fork."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = 5.0) -> None:
+        """`patience`: seconds to wait for another writer before it is an OperationalError."""
         self.url = url
-        self.engine = _engine(url)
+        self.engine = _engine(url, patience)
         self._writing = self.engine.execution_options(immediate=True)
 
     @property
@@ -41,8 +42,8 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 5.0, "check_same_thread": False})
+def _engine(url: str, patience: float) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": patience, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -51,7 +52,7 @@ def _engine(url: str) -> Engine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 

@@ -1,9 +1,12 @@
 """The recorder keeps the loop free of the database and loses no point."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import Session
 
 from app.core import attempts, events, runs
 from app.core.attempts import LEASE_SECONDS, LostRun
@@ -44,9 +47,7 @@ def test_leaving_it_writes_every_point_in_order(database: Database, run_id: str,
 def test_points_wait_while_the_database_is_locked(
     database: Database, run_id: str, clock: TurnedClock
 ) -> None:
-    impatient = Database(database.url)
-    with impatient.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=1")
+    impatient = Database(database.url, patience=0.001)
     recorder = Recorder(impatient, run_id, 1, clock)
     with database.write() as session:
         session.execute(text("SELECT 1"))  # the transaction begins, and with it the lock
@@ -56,6 +57,32 @@ def test_points_wait_while_the_database_is_locked(
     recorder.flush()
     impatient.close()
     assert steps(database, run_id) == [1, 2]
+
+
+def test_after_a_flush_what_another_thread_had_taken_is_written_too(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    writing, flushed = threading.Event(), threading.Event()
+
+    class Slow(Database):
+        @contextmanager
+        def write(self) -> Iterator[Session]:
+            if threading.current_thread() is other:
+                writing.set()
+                flushed.wait(0.2)  # only as long as it takes to be overtaken
+            with super().write() as session:
+                yield session
+
+    recorder = Recorder(Slow(database.url), run_id, 1, clock)
+    other = threading.Thread(target=recorder.flush)
+    recorder.points(PointValue("train/loss", 1, 1.0, clock()))
+    other.start()
+    writing.wait()
+    recorder.flush()
+    found = steps(database, run_id)
+    flushed.set()
+    other.join()
+    assert found == [1]
 
 
 def test_a_cancel_reaches_the_trainer_with_the_next_write(
