@@ -1,5 +1,6 @@
 """The command line: headstart serve | worker | web | train."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def serve(home: Home = None, port: Port = None) -> None:
     """Serve the web app with everything it needs; stops on Ctrl-C or SIGTERM."""
     from app.serve import serve as run
 
-    run(read_settings(home=home, port=port), lambda line: print(line, flush=True))
+    run(read_settings(home=home, port=port), say)
 
 
 @cli.command()
@@ -42,7 +43,7 @@ def worker(home: Home = None) -> None:
     """Only the worker and the predictor, for a web server and a broker that run elsewhere."""
     from app.serve import work
 
-    work(read_settings(home=home), lambda line: print(line, flush=True))
+    work(read_settings(home=home), say)
 
 
 @cli.command()
@@ -110,6 +111,12 @@ def read_settings(**given: Any) -> Settings:
             name = "".join(f"HEADSTART_{str(part).upper()}: " for part in fault["loc"])
             print(f"{name}{fault['msg'].removeprefix('Value error, ')}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def say(line: str) -> None:
+    """Prints at once. A terminal that was closed is no reason to leave processes behind."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
 
 
 def fail(error: HeadstartError) -> NoReturn:

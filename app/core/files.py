@@ -1,5 +1,6 @@
 """Where everything lies in the data folder, and the few ways of writing that survive a crash."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from app.core.errors import NoSpace
+from app.core.errors import HeadstartError, NoSpace
 
 ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 ID_PATTERN = re.compile(r"[a-z0-9]{12}\Z")
@@ -67,9 +68,17 @@ class Files:
 
 
 def make_home(home: Path) -> None:
-    """Creates the data folder with mode 0700 (an existing one keeps its mode)."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    home.mkdir(mode=0o700, exist_ok=True)
+    """Creates the data folder with mode 0700 (an existing one keeps its mode). Raises HeadstartError."""
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+        if not os.access(home, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it is read-only for this user")
+    except OSError as error:
+        raise HeadstartError(
+            f"The data folder {home} can't be used ({error.strerror}). "
+            "Choose another with --home or HEADSTART_HOME."
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -87,7 +96,10 @@ def write_json_once(path: Path, value: Any) -> Any:
     """Writes `value` if `path` does not exist yet; returns what `path` then holds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    part.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(part, path)
     except FileExistsError:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import NoSpace
+from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files, make_home, new_id, read_json, write_json, write_json_once
 
 
@@ -45,3 +45,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_too_little_disk_is_said_with_figures(tmp_path: Path) -> None:
     with pytest.raises(NoSpace, match="Free some space"):
         Files(tmp_path / "not" / "yet").require_free(2**60, "this upload")
+
+
+def test_a_data_folder_that_can_not_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(HeadstartError, match="--home"):
+            make_home(home)
