@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
 RUNS, PREDICT = "runs", "predict"  # queues
+ACCEPT_SECONDS = 5.0  # a broker that takes longer to accept a message counts as gone
 RUN_TASK, PREDICT_TASK = "headstart.run", "headstart.predict"
 
 
@@ -60,7 +61,10 @@ class Queue:
         import redis
 
         if self._celery is None:
-            self._celery = make_celery(self._settings)
+            celery = make_celery(self._settings)
+            # Only for who sends: a worker waits for its next message longer than this.
+            celery.conf.broker_transport_options["socket_timeout"] = ACCEPT_SECONDS
+            self._celery = celery
         try:
             self._celery.send_task(task, kwargs=arguments, ignore_result=True, retry=False, **options)
         except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
