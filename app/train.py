@@ -1,10 +1,13 @@
 """`headstart train`: the whole way of a CSV without a browser, over the same store, checks and trainer."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +66,8 @@ def _import(store: DatasetStore, file: Path) -> str:
 
 
 def _train(settings: Settings, database: Database, run_id: str) -> Run:
-    """Starts supervisors until the run is over (a crashed attempt is queued again) and shows the progress."""
+    """Waits until the run is over and shows the progress. Ctrl-C cancels it; a second one ends it at once."""
     console = Console(stderr=True)
-    shown = 0
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -73,25 +75,78 @@ def _train(settings: Settings, database: Database, run_id: str) -> Run:
         TimeRemainingColumn(),
         TextColumn("{task.fields[loss]}"),
     )
-    with Progress(*columns, console=console) as progress:
+    supervising = _Supervising(settings, run_id)
+    with Progress(*columns, console=console) as progress, _stop_signals_interrupt():
         bar = progress.add_task("starting", total=None, loss="")
-        while True:
-            supervisor = subprocess.Popen(
-                [sys.executable, "-m", "worker.supervisor", run_id],
-                env={**os.environ, **settings.environment()},
-            )
-            try:
-                while supervisor.poll() is None:
-                    run, shown = _show(database, run_id, shown, progress, bar)
+        run, shown = _show(database, run_id, 0, progress, bar)
+        interrupted = False
+        try:
+            while run.state not in FINAL_STATES:
+                try:
+                    supervising.go_on(run)
                     time.sleep(0.3)
-            except KeyboardInterrupt:
-                with database.write() as session:
-                    runs.request_cancel(session, run_id, time.time())
-                console.print("Cancelling …")
-                supervisor.wait()
-            run, shown = _show(database, run_id, shown, progress, bar)
-            if run.state in FINAL_STATES:
-                return run
+                    run, shown = _show(database, run_id, shown, progress, bar)
+                except KeyboardInterrupt:
+                    if interrupted:
+                        raise
+                    interrupted = True
+                    with database.write() as session:
+                        run = runs.request_cancel(session, run_id, time.time())
+                    console.print(
+                        "Cancelling; the best weights so far are kept. Ctrl-C again ends it at once."
+                    )
+        finally:
+            supervising.stop()
+    return run
+
+
+class _Supervising:
+    """The supervisor process of this command. It is out of reach of the terminal's Ctrl-C, and ends with us."""
+
+    def __init__(self, settings: Settings, run_id: str) -> None:
+        self._settings, self._run_id = settings, run_id
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def go_on(self, run: Run) -> None:
+        """Sees to it that somebody trains the run: a worker beside us may have taken it, or an attempt may
+        have crashed. Raises HeadstartError if the supervisor can't work."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                return
+            code = self._process.returncode
+            self.stop()
+            if code != 0:
+                raise HeadstartError(f"The process that watches the training ended with code {code}.")
+        if run.state == "queued" or (run.lease_until or 0.0) < time.time():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.supervisor", self._run_id],
+                stdin=subprocess.PIPE,  # closes when we die, however we die
+                env={**os.environ, **self._settings.environment()},
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+@contextlib.contextmanager
+def _stop_signals_interrupt() -> Iterator[None]:
+    """SIGTERM and a closed terminal do what Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _show(database: Database, run_id: str, seq: int, progress: Progress, bar: Any) -> tuple[Run, int]:
