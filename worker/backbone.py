@@ -148,6 +148,14 @@ def _model(folder: Path, labels: list[str], seed: int) -> PreTrainedModel:
             "are missing or of another size); download the model again or choose another.",
             kind="model",
         )
+    # The sum is one quick pass, and no number as soon as one of the weights is none.
+    for name, weights in model.named_parameters():
+        if not torch.isfinite(weights.detach().sum()):
+            raise Invalid(
+                f"The model {folder.name} has weights that are not numbers ({name}), so it can't be trained; "
+                "download the model again or choose another.",
+                kind="model",
+            )
     if brought != labels or any(not name.startswith(prefix) for name in absent):
         new_head(model, seed)
     return model  # type: ignore[no-any-return]

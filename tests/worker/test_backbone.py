@@ -158,6 +158,15 @@ def test_a_trunk_that_does_not_fit_its_config_is_refused(copy: Path) -> None:
     assert "don't fit" in refused(copy)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_numbers_are_refused(copy: Path, value: float) -> None:
+    weights = load_file(copy / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][7, 3] = value
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Invalid, match=r"not numbers \(bert\.embeddings\.word_embeddings\.weight\)"):
+        load_classifier(copy, LABELS, 1)
+
+
 def test_a_family_that_cannot_classify_is_refused(copy: Path) -> None:
     MarianConfig(vocab_size=50, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0).save_pretrained(
         copy
