@@ -92,10 +92,12 @@ class NonFiniteLoss(Invalid):
     kind = "diverged"
 
     def __init__(self, step: int, rate: float) -> None:
-        super().__init__(
-            f"The loss stopped being a finite number at step {step}: the training diverged. "
-            f"Try a lower learning rate, for example {rate / 3:.1g}."
-        )
+        said = f"The loss stopped being a finite number at step {step}: the training diverged. "
+        advice = f"Try a lower learning rate, for example {rate / 3:.1g}."
+        if step == 1:  # nothing has been learned yet, so the rate is not to blame
+            said = "The loss is no finite number at the very first step: the model overflows on these texts. "
+            advice = "Choose another model, or a shorter maximum length."
+        super().__init__(said + advice)
         self.step = step
 
 
