@@ -92,7 +92,8 @@ def _rate(colours: dict[str, str]) -> Any:
 def _score(colours: dict[str, str]) -> Any:
     figure = _figure(colours, 160, "linear")
     shown = []
-    figure.y_range.min_interval = 0.1  # a first point alone must not be drawn in millionths
+    # A first point alone must not be drawn in millionths, nor two equal ones on an axis from 0 to 2.
+    figure.y_range.min_interval = figure.y_range.default_span = 0.1
     for series, title, colour in (
         ("validation/accuracy", "accuracy", colours["valid"]),
         ("validation/macro_f1", "macro F1", colours["second"]),

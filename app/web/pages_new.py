@@ -141,6 +141,7 @@ def _will_happen(checked: dict[str, Any], seconds: float | None) -> list[dict[st
 
 
 def _roughly(seconds: float) -> float:
-    """An estimate to two figures at most: 8, 50, 150, 1200."""
-    unit = 1 if seconds < 10 else 10 if seconds < 120 else 30 if seconds < 600 else 60
+    """No finer than an estimate can be: 8 s, 50 s, 2 min 30 s, 20 min, 1 h 30 min."""
+    units = ((10, 1), (120, 10), (600, 30), (3600, 60), (86400, 600))
+    unit = next((unit for below, unit in units if seconds < below), 3600)
     return max(1, round(seconds / unit)) * unit

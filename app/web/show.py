@@ -163,7 +163,10 @@ def verdict(view: dict[str, Any]) -> dict[str, str] | None:
         )
         return {"tone": "bad", "text": text}
     if round(gain, 3) < 0.01:
-        text = "The model is hardly better than TF-IDF with logistic regression, which is faster and smaller."
+        better = "hardly" if round(gain, 3) else "no"
+        text = (
+            f"The model is {better} better than TF-IDF with logistic regression, which is faster and smaller."
+        )
         return {"tone": "warn", "text": text}
     text = f"The model gets {gain * 100:.1f} of 100 held-out rows more right than TF-IDF with logistic regression."
     return {"tone": "ok", "text": text}
