@@ -10,12 +10,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import HeadstartError, Invalid, NotFound, Problem
+from app.core.errors import HeadstartError, Invalid, NoSpace, NotFound, Problem, Unavailable
 
 log = logging.getLogger("headstart.web")
 KINDS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
@@ -81,6 +82,14 @@ def install_handlers(app: FastAPI) -> None:
     async def _expected(request: Request, error: HeadstartError) -> Response:
         return error_response(request.scope, error)
 
+    @app.exception_handler(OperationalError)
+    async def _database(request: Request, error: OperationalError) -> Response:
+        refused = database_refused(error)
+        if refused is None:
+            raise error
+        log.error("the database refused %s %s: %s", request.method, request.url.path, error)
+        return error_response(request.scope, refused)
+
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> Response:
         return error_response(request.scope, invalid_request(error))
@@ -88,6 +97,16 @@ def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         return error_response(request.scope, from_http(request, error), headers=error.headers)
+
+
+def database_refused(error: OperationalError) -> HeadstartError | None:
+    """What SQLite says of its surroundings; None if the fault is ours."""
+    why = str(error.orig)
+    if "is full" in why:
+        return NoSpace("The disk is full, so nothing can be stored. Free some space and try again.")
+    if "is locked" in why or "readonly" in why or "unable to open" in why:
+        return Unavailable(f"The database can't be used just now ({why}). Try again in a moment.")
+    return None
 
 
 def invalid_request(error: RequestValidationError) -> Invalid:

@@ -4,7 +4,11 @@ import logging
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from app.core.db import Database
+from app.web.errors import database_refused
 from app.web.services import Services
 
 PAGE = {"accept": "text/html"}
@@ -82,3 +86,21 @@ def test_a_broken_database_still_gets_a_sentence(
         response = client.get("/", headers=PAGE)
     assert response.status_code == 500
     assert response.json()["error"]["kind"] == "bug"
+
+
+def test_a_locked_database_is_said_and_not_called_a_bug(client: TestClient, services: Services) -> None:
+    holder, services.database = services.database, Database(services.database.url, patience=0.001)
+    with holder.write() as session:
+        session.execute(text("SELECT 1"))  # the transaction begins, and with it the lock
+        response = client.post("/api/runs/zzzzzzzzzzzz/cancel")
+    services.database.close()
+    services.database = holder
+    assert response.status_code == 503
+    assert "locked" in response.json()["error"]["message"]
+
+
+def test_a_full_disk_is_said() -> None:
+    error = database_refused(OperationalError("", None, Exception("database or disk is full")))
+    assert error is not None
+    assert (error.status, error.kind) == (507, "disk")
+    assert database_refused(OperationalError("", None, Exception("no such column: x"))) is None
