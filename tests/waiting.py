@@ -10,7 +10,7 @@ T = TypeVar("T")
 _never = threading.Event()
 
 
-def until(condition: Callable[[], T | None], what: str, limit: float = 120.0) -> T:
+def until(condition: Callable[[], T | None], what: str, limit: float = 300.0) -> T:
     """The first true value of `condition`."""
     end = time.monotonic() + limit
     while time.monotonic() < end:

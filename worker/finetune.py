@@ -153,7 +153,8 @@ class Finetune:
                 self.recorder.flush()  # raises LostRun
         self._load_best()
         if progress.loss is not None:
-            self.advice = self.task.advice(progress.loss, train_part)
+            best = self.best.scores if self.best else {}
+            self.advice = self.task.advice(progress.loss, train_part, best)
         if self.advice:
             self.recorder.log("warning", self.advice)
 

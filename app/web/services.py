@@ -34,7 +34,9 @@ class WakesWorkers(Protocol):
 class Predicts(Protocol):
     """app.predict.Predictor, or a stand-in."""
 
-    def predict(self, run_id: str, inputs: list[Any], timeout: float = 60.0) -> list[dict[str, Any]]: ...
+    def predict(
+        self, run_id: str, inputs: list[Any], timeout: float | None = None
+    ) -> list[dict[str, Any]]: ...
 
 
 @dataclass

@@ -8,6 +8,10 @@ from app.datasets.encoding import Encoding, after_utf8, first_try, refuse_binary
 TEXTS = {
     "German": ("Das Hotel war schön, das Frühstück ließ zu wünschen übrig. Größe passt!", "cp1252"),
     "one name": ("Müller", "cp1252"),
+    "plain French": ("Le garçon naïf a déjà mangé à l'hôtel. Ça va bien en été; où est la forêt?", "cp1252"),
+        "Ačiū už pagalbą, labai džiaugiuosi šįryt gražią dieną; ėjau į mišką ir žiūrėjau.",
+        "cp1257",
+    ),
     "French": ("Ça ne vaut pas son prix à 20 €, j’ai été déçu par la qualité", "cp1252"),
     "Polish": ("Bardzo dobra książka, polecam. Źle wykonane, nie działa, szkoda pieniędzy", "cp1250"),
     "Russian": ("Очень хороший фильм, всем советую посмотреть", "cp1251"),

@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, served: Served) -> Iterator[BrowserContext]:
     """A browser session on the product. Any error in any page's console fails the test."""
     context = browser.new_context(base_url=served.url, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     complaints: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:

@@ -69,7 +69,7 @@ def test_from_a_csv_to_a_checkpoint_that_predicts_the_same(
     wait_for_drawn(page, 1, "validation/loss")
 
     # Everything that follows appears without a reload.
-    expect(page.locator("[data-state-word]")).to_have_text("succeeded", timeout=120_000)
+    expect(page.locator("[data-state-word]")).to_have_text("succeeded", timeout=300_000)
     expect(page.locator("#results .confusion")).to_be_visible()
     expect(page.locator("#results")).to_contain_text("TF-IDF")
     assert drawn(page, "train/loss") == 80 * 10
@@ -124,7 +124,7 @@ def test_the_shortest_way_is_three_clicks(context: BrowserContext, served: Serve
     wait_for_drawn(page, 0)
     page.locator("summary", has_text="Cancel").click()
     page.get_by_role("button", name="Stop the run").click()
-    expect(page.locator("[data-state-word]")).to_have_text("cancelled", timeout=120_000)
+    expect(page.locator("[data-state-word]")).to_have_text("cancelled", timeout=300_000)
     assert drawn(page, "train/loss") > 0
 
 
@@ -141,7 +141,7 @@ def test_a_reload_and_a_second_tab_show_the_same_and_closing_changes_nothing(
     for page in (first, second):
         wait_for_drawn(page, 5)
     first.close()
-    expect(second.locator("[data-state-word]")).to_have_text("succeeded", timeout=120_000)
+    expect(second.locator("[data-state-word]")).to_have_text("succeeded", timeout=300_000)
     points = served.call("GET", f"/api/runs/{run_id}/points?series=train/loss")["train/loss"]
     assert points["step"] == list(range(1, 1001))
     wait_for_drawn(second, 999)
@@ -178,4 +178,4 @@ def test_eight_tabs_share_one_event_stream_and_all_answer(
     assert most[0] <= 2  # a leader may change its stream while a tab comes
     served.call("POST", f"/api/runs/{run_id}/cancel")
     for page in pages:
-        expect(page.locator("[data-state-word]")).to_have_text("cancelled", timeout=120_000)
+        expect(page.locator("[data-state-word]")).to_have_text("cancelled", timeout=300_000)

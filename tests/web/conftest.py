@@ -39,7 +39,7 @@ class RecordingQueue:
 class EchoPredictor:
     """Stands in for the predictor process: the probability says how long the text is."""
 
-    def predict(self, run_id: str, inputs: list[Any], timeout: float = 60.0) -> list[dict[str, Any]]:
+    def predict(self, run_id: str, inputs: list[Any], timeout: float | None = None) -> list[dict[str, Any]]:
         return [
             {
                 "label": HOSTILE,

@@ -90,8 +90,8 @@ class TorchTask(Protocol):
         """Metrics on the held-out part, for the model and for baselines that saw the same training rows."""
         ...
 
-    def advice(self, loss: float, train: Part) -> str | None:
-        """A sentence for the user after a training that ended at this smoothed loss, or None."""
+    def advice(self, loss: float, train: Part, best: dict[str, float]) -> str | None:
+        """A sentence for the user after a training that ended at this smoothed loss, or None. `best`: best scores."""
         ...
 
     @staticmethod

@@ -87,9 +87,12 @@ class Classification:
             results=results,
         )
 
-    def advice(self, loss: float, train: Part) -> str | None:
+    def advice(self, loss: float, train: Part, best: dict[str, float]) -> str | None:
         if self.spec.class_weights or self.spec.label_smoothing:
             return None  # then the loss is not the plain cross-entropy that guessing is compared with
+        most_frequent = float(np.bincount(train.truth).max() / len(train.truth))
+        if best.get("accuracy", 0.0) > most_frequent + 0.1:
+            return None  # in a very short run the answers can be right while the loss is still high
         assert self.spec.learning_rate is not None
         return stalled(loss, train.truth, self.spec.learning_rate)
 
