@@ -29,7 +29,8 @@ from app.models.catalog import ModelCatalog
 def train_file(settings: Settings, file: Path, options: dict[str, Any], out: Path | None) -> dict[str, Any]:
     """Uploads `file`, launches the run and waits for it, with a progress bar on stderr.
 
-    Returns {"run", "metrics", "baselines"}; leaves the model folder in `out`. Raises HeadstartError.
+    Returns {"run", "metrics", "baselines"}; leaves the model folder in `out`, also that of a cancelled run.
+    Raises HeadstartError.
     """
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise Invalid(f"{out} exists and is not an empty folder: give another --out.")
@@ -40,11 +41,14 @@ def train_file(settings: Settings, file: Path, options: dict[str, Any], out: Pat
     spec = {**options, "dataset": _import(store, file)}
     run_id = Launcher(database, files, store, ModelCatalog(settings), enqueue=lambda _: None).launch(spec)
     run = _train(settings, database, run_id)
-    if run.state != "succeeded":
-        why = run.error["message"] if run.error else "It was cancelled."
-        raise HeadstartError(f"The run {run.state}: {why}")
-    if out is not None:
+    if out is not None and files.model(run_id).is_dir():  # of a cancelled run: its best weights
         shutil.copytree(files.model(run_id), out, dirs_exist_ok=True)
+    if run.state == "cancelled":
+        raise HeadstartError("The run was cancelled.")
+    if run.state != "succeeded":
+        raise HeadstartError(
+            f"The run {run.state}: {run.error['message'] if run.error else 'no reason is known.'}"
+        )
     return {"run": run_id, "metrics": run.metrics, "baselines": run.baselines}
 
 

@@ -33,7 +33,7 @@ def training(settings: Settings, tmp_path: Path) -> Iterator["subprocess.Popen[b
         [
             *(sys.executable, "-m", "app.cli", "train", str(tmp_path / "toy.csv")),
             *("--text", "text", "--label", "label", "--model", "local:tiny"),
-            *("--epochs", "1000", "--batch-size", "16", "--max-length", "32"),
+            *("--epochs", "1000", "--batch-size", "16", "--max-length", "32", "--out", str(tmp_path / "out")),
         ],
         env={**os.environ, **settings.environment()},
         stderr=subprocess.DEVNULL,
@@ -66,7 +66,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_an_interrupt_cancels_the_run_and_keeps_its_best_weights(
-    training: "subprocess.Popen[bytes]", database: Database, files: Files
+    training: "subprocess.Popen[bytes]", database: Database, files: Files, tmp_path: Path
 ) -> None:
     run = until(evaluated(database), "an evaluation")
     started = psutil.Process(training.pid).children(recursive=True)
@@ -77,6 +77,7 @@ def test_an_interrupt_cancels_the_run_and_keeps_its_best_weights(
     assert after is not None
     assert after.state == "cancelled"
     assert files.checkpoint_zip(run.id).exists()
+    assert (tmp_path / "out" / "model.safetensors").exists()
     assert gone(started)
 
 
