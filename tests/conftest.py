@@ -1,5 +1,6 @@
 """What every room's tests share: a data folder in tmp_path with a migrated database, a queued run, a clock to turn."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,14 @@ class TurnedClock:
 
     def turn(self, seconds: float) -> None:
         self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller's shell sets for Headstart is not for the tests (but for their browser)."""
+    for name in list(os.environ):
+        if name.startswith("HEADSTART_") and name != "HEADSTART_CHROMIUM":
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ SERVICE = {
     "properties": {
         "build": {"type": "string"},
         "image": {"type": "string"},
+        "init": {"const": True},
         "restart": {"enum": ["unless-stopped"]},
         "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "environment": {"type": "object", "additionalProperties": {"type": "string"}},

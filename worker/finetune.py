@@ -207,6 +207,8 @@ class Finetune:
     def _check_cancel(self) -> None:
         if self.recorder.cancelled.is_set():
             raise Cancelled
+        if self.recorder.lost.is_set():
+            self.recorder.flush()  # raises LostRun
 
 
 def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -85,12 +85,12 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 end.failed({"kind": "training", "message": str(error)}, recorder)
             except HeadstartError as error:
                 end.failed(error.as_dict(), recorder)
-            except torch.OutOfMemoryError:
-                message = "The GPU ran out of memory. Use a smaller batch size or a shorter maximum length."
-                end.failed({"kind": "memory", "message": message}, recorder)
             except Exception as error:
                 traceback.print_exc()
-                if disk_full(error):
+                if memory_full(error):
+                    message = "The memory is too small. Use a smaller batch size or a shorter maximum length."
+                    end.failed({"kind": "memory", "message": message}, recorder)
+                elif disk_full(error):
                     message = "The disk ran full. Free some space and start the run again."
                     end.failed({"kind": NoSpace.kind, "message": message}, recorder)
                 else:
@@ -138,6 +138,12 @@ def remove_stale(folder: Path) -> None:
     """Best weights of earlier attempts that were killed: a run begins anew, so nothing reads them."""
     for path in folder.glob("attempt-*/best.*"):
         path.unlink()
+
+
+def memory_full(error: Exception) -> bool:
+    """Whether memory ran out, on the GPU or here: torch's allocator on a CPU raises a plain RuntimeError."""
+    said = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def disk_full(error: BaseException) -> bool:
