@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 
-from app.core.errors import HeadstartError
+from app.core.errors import HeadstartError, Invalid
 from app.core.settings import Settings
 
 cli = typer.Typer(
@@ -71,10 +71,18 @@ def web(home: Home = None, port: Port = None) -> None:
 @cli.command()
 def train(
     file: Annotated[Path, typer.Argument(help="A CSV file with a header.", exists=True, dir_okay=False)],
-    text: Annotated[str, typer.Option(help="The column with the texts.")],
-    label: Annotated[str, typer.Option(help="The column with the labels.")],
+    text: Annotated[str | None, typer.Option(help="The column with the texts.")] = None,
+    label: Annotated[str | None, typer.Option(help="The column with the labels.")] = None,
     task: Annotated[str, typer.Option(help="What to learn.")] = "classification",
-    model: Annotated[str, typer.Option(help="starter, hub:ID or local:NAME.")] = "starter",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="ROLE=COLUMN for other roles, as source=english; may be given again."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=VALUE of the run spec, as truncation=windows; may be given again."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="starter, hub:ID, local:NAME or run:ID.")] = "starter",
     strategy: Annotated[str, typer.Option(help="What of the model learns.")] = "full",
     epochs: Annotated[int | None, typer.Option(help="Default: by the number of rows.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: by the model's family.")] = None,
@@ -89,7 +97,7 @@ def train(
 
     options = {
         "task": task,
-        "columns": {"text": text, "label": label},
+        "columns": _columns(text, label, column or []),
         "model": model,
         "strategy": {"kind": strategy},
         "epochs": epochs,
@@ -97,9 +105,28 @@ def train(
         "learning_rate": learning_rate,
         "max_length": max_length,
         "seed": seed,
+        **dict(_pair(given, "--option FIELD=VALUE") for given in option or []),
     }
     metrics = train_file(read_settings(home=home), file, options, out)
     print(json.dumps(metrics, indent=2))
+
+
+def _columns(text: str | None, label: str | None, others: list[str]) -> dict[str, str | list[str]]:
+    """role → column; a role that is named again has a list of columns (multilabel's 0/1 columns)."""
+    found: dict[str, str | list[str]] = {}
+    given = [("text", text)] * (text is not None) + [("label", label)] * (label is not None)
+    for role, name in [*given, *(_pair(other, "--column ROLE=COLUMN") for other in others)]:
+        assert name is not None
+        before = found.get(role)
+        found[role] = name if before is None else [*([before] if isinstance(before, str) else before), name]
+    return found
+
+
+def _pair(given: str, form: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals or not name.strip() or not value:
+        raise Invalid(f"{given!r} is not of the form {form}.")
+    return name.strip(), value
 
 
 def read_settings(**given: Any) -> Settings:

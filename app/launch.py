@@ -11,13 +11,15 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Invalid, NotFound, Problem
 from app.core.files import Files, new_id
-from app.core.spec import RunSpec, parse_spec
+from app.core.spec import OPTIONS, RunSpec, parse_spec
 from app.core.tables import Dataset
 from app.models.catalog import ModelCatalog
 from app.models.defaults import defaults_for, steps_of
+from app.models.finished import folder_sha256
 from app.models.info import ModelInfo
 from app.tasks import task
-from app.tasks.examples import Examples, load_examples, part_sizes
+from app.tasks.base import Task
+from app.tasks.examples import Examples, load_examples, names_of, part_sizes
 
 if TYPE_CHECKING:
     from app.datasets.store import DatasetStore
@@ -81,10 +83,13 @@ class Launcher:
         prepared = self.prepare(value)
         spec = prepared.spec
         run_id = new_id()
+        parent = self._pin(prepared.model)
         with self._database.write() as session:
-            # Again, in the transaction that stores the run: the data set may have been deleted meanwhile.
+            # Again, in the transaction that stores the run: data set or parent may have been deleted meanwhile.
             version = runs.version_of(session, spec.dataset, spec.dataset_version)
-            runs.create(session, run_id, spec, version.sha256, self._clock(), prepared.steps)
+            if parent is not None:
+                runs.get(session, parent[0])
+            runs.create(session, run_id, spec, version.sha256, self._clock(), prepared.steps, parent)
         try:
             self._enqueue(run_id)
         except Exception:
@@ -108,26 +113,33 @@ class Launcher:
             kinds.extend([error.kind if where == "model" else "invalid"] * len(found))
 
         dataset_name = ""
+        chosen: Task | None = None
         if spec is not None:
+            try:
+                chosen = task(spec.task)
+            except Invalid as error:
+                collect("task", error)
             try:
                 model = self._models.find(spec.model)
             except Invalid as error:
                 collect("model", error)
             try:
                 spec, dataset_name = self._pinned(spec)
-                _check_roles(spec)
-                examples = load_examples(self._datasets, self._files, spec)
+                if chosen is not None:
+                    _check_roles(spec, chosen)
+                    examples = load_examples(self._datasets, self._files, spec)
             except Invalid as error:
                 collect("columns", error)
             except NotFound as error:
                 collect("dataset", error)
-            if model is not None and spec.task not in model.tasks:
-                problems.append({"where": "model", "message": f"{spec.model} can't be used for {spec.task}"})
+            if model is not None and chosen is not None:
+                problems.extend(_model_problems(spec, model, chosen))
             if model is not None:
                 problems.extend(_length_problems(spec, model))
-            if examples is not None:
-                problems.extend(task(spec.task).check(examples, spec))
-                problems.extend(_part_problems(examples))
+            if chosen is not None:
+                problems.extend(_option_problems(spec, chosen))
+            if examples is not None and chosen is not None:
+                problems.extend(_part_problems(examples) or chosen.check(examples, spec))
         prepared = None
         if spec is not None and examples is not None and model is not None and len(examples.part("train")):
             prepared = _completed(spec, model, examples, dataset_name)
@@ -138,6 +150,13 @@ class Launcher:
         assert prepared is not None
         self._files.require_free(COPIES * prepared.model.float32_bytes, "the run's weights and its download")
         return prepared
+
+    def _pin(self, model: ModelInfo) -> tuple[str, str] | None:
+        """The run that the model is of, and the SHA-256 of its weights now; None for a model of no run."""
+        if model.kind != "run":
+            return None
+        assert model.path is not None
+        return model.id.removeprefix("run:"), folder_sha256(model.path)
 
     def _pinned(self, spec: RunSpec) -> tuple[RunSpec, str]:
         """The spec with the version it will use, and the data set's name. Raises NotFound, Conflict."""
@@ -164,24 +183,51 @@ def _parse(value: Any) -> tuple[RunSpec | None, list[Problem]]:
         return None, problems
 
 
-def _check_roles(spec: RunSpec) -> None:
+def _check_roles(spec: RunSpec, chosen: Task) -> None:
     """Raises Invalid unless the columns are those that the task needs."""
-    roles = task(spec.task).roles
+    roles = {role.name: role for role in chosen.roles(spec.columns)}
+    ways = " or ".join(" and ".join(role.name for role in way) for way in chosen.inputs)
     problems: list[Problem] = [
         {"where": f"columns.{role}", "message": f"is required: name the column that holds the {role}"}
         for role in roles
         if not spec.columns.get(role)
     ]
     problems += [
-        {"where": f"columns.{role}", "message": f"{spec.task} has no such role; it has {', '.join(roles)}"}
+        {"where": f"columns.{role}", "message": f"{spec.task} has no such role here; it reads {ways}"}
         for role in spec.columns
         if role not in roles
     ]
-    chosen = [name for role in roles if (name := spec.columns.get(role))]
-    if len(set(chosen)) < len(chosen):
-        problems.append({"where": "columns", "message": f"{' and '.join(roles)} must be different columns"})
+    problems += [
+        {"where": f"columns.{role}", "message": "must be one column, not a list of columns"}
+        for role, value in spec.columns.items()
+        if role in roles and not roles[role].many and not isinstance(value, str)
+    ]
+    named = [name for role in roles if (value := spec.columns.get(role)) for name in names_of(value)]
+    if len(set(named)) < len(named):
+        problems.append(
+            {
+                "where": "columns",
+                "message": f"{' and '.join(roles)} must be different columns, each named once",
+            }
+        )
     if problems:
         raise Invalid.from_problems(WHAT, problems)
+
+
+def _model_problems(spec: RunSpec, model: ModelInfo, chosen: Task) -> list[Problem]:
+    if spec.task not in model.tasks:
+        can = f"; it can be used for {', '.join(model.tasks)}" if model.tasks else ""
+        return [{"where": "model", "message": f"{spec.model} can't be used for {spec.task}{can}"}]
+    return chosen.check_model(spec, model)
+
+
+def _option_problems(spec: RunSpec, chosen: Task) -> list[Problem]:
+    """Options that the task would pass over in silence."""
+    return [
+        {"where": name, "message": f"means nothing for {spec.task}; leave it out"}
+        for name in OPTIONS
+        if name not in chosen.options and getattr(spec, name) != RunSpec.model_fields[name].default
+    ]
 
 
 def _length_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
@@ -215,7 +261,7 @@ def _step_problems(prepared: Prepared) -> list[Problem]:
 
 def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name: str) -> Prepared:
     rows = part_sizes(examples)
-    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation)
+    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, spec.task)
     filled = {name: getattr(defaults, name) for name in defaults.why if getattr(spec, name) is None}
     name = (spec.name or "").strip() or _name(dataset_name, model, spec)
     complete = spec.model_copy(update={**filled, "name": name})

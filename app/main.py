@@ -18,6 +18,7 @@ from app.core.settings import Settings
 from app.datasets.store import DatasetStore
 from app.launch import Launcher
 from app.models.catalog import ModelCatalog
+from app.models.finished import finished_run
 from app.web import (
     api_datasets,
     api_models,
@@ -99,7 +100,7 @@ def make_services(
     database = Database(settings.database)
     files = Files(settings.files_root)
     datasets = DatasetStore(database, files, clock)
-    models = ModelCatalog(settings)
+    models = ModelCatalog(settings, lambda run_id: finished_run(database, files, run_id))
     real_queue = Queue(settings)
     return Services(
         settings=settings,

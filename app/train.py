@@ -24,6 +24,7 @@ from app.core.tables import FINAL_STATES, Run
 from app.datasets.store import DatasetStore
 from app.launch import Launcher
 from app.models.catalog import ModelCatalog
+from app.models.finished import finished_run
 
 
 def train_file(settings: Settings, file: Path, options: dict[str, Any], out: Path | None) -> dict[str, Any]:
@@ -39,7 +40,8 @@ def train_file(settings: Settings, file: Path, options: dict[str, Any], out: Pat
     migrate(database)
     store = DatasetStore(database, files)
     spec = {**options, "dataset": _import(store, file)}
-    run_id = Launcher(database, files, store, ModelCatalog(settings), enqueue=lambda _: None).launch(spec)
+    models = ModelCatalog(settings, lambda run_id: finished_run(database, files, run_id))
+    run_id = Launcher(database, files, store, models, enqueue=lambda _: None).launch(spec)
     run = _train(settings, database, run_id)
     if out is not None and files.model(run_id).is_dir():  # of a cancelled run: its best weights
         shutil.copytree(files.model(run_id), out, dirs_exist_ok=True)

@@ -1,9 +1,9 @@
-"""A pre-trained model folder becomes a classifier with a new head, and its tokenizer.
+"""A pre-trained model folder becomes a model with the head that a task needs, and its tokenizer.
 
 Loading never reaches a network, never runs code from the folder and reads safetensors only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,49 @@ def pick_device() -> torch.device:
 
 
 def load_classifier(
-    folder: Path, labels: list[str], seed: int
+    folder: Path,
+    labels: list[str],
+    seed: int,
+    keep_head: bool = True,
+    *,
+    auto: Any = AutoModelForSequenceClassification,
+    problem: str | None = "single_label_classification",
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in `folder` (absolute) in float32 with a head for `labels`, on the CPU, and its tokenizer.
 
-    A head that the folder brings is kept only if it was trained for the same list of labels; a new one is
-    initialised from (seed, "head") alone. A decoder without a padding token gets one (see `give_padding`).
-    Raises Invalid of kind "model" with one sentence.
+    A head that the folder brings is kept only with `keep_head` and if it was trained for the same list of labels and
+    the same `problem`; a new one is initialised from (seed, "head") alone. `auto`: the transformers class (sequence or
+    token classification). `problem`: transformers' problem_type, always set: a one-output head without it goes through a
+    sigmoid. A decoder without a padding token gets one (see `give_padding`). Raises Invalid of kind "model" with one sentence.
+    """
+    kept = True
+
+    def configure(config: Any) -> None:
+        nonlocal kept
+        brought = [config.id2label[index] for index in sorted(config.id2label)]
+        known = getattr(config, "problem_type", None)
+        kept = keep_head and brought == labels and known in (None, problem)
+        config.num_labels = len(labels)
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+        config.problem_type = problem
+        if hasattr(config, "use_cache"):
+            config.use_cache = False  # the keys and values of a decoder are of no use to a classifier
+
+    model, tokenizer, absent = load_pretrained(folder, auto, configure, seed)
+    if not kept or any(not name.startswith(f"{model.base_model_prefix}.") for name in absent):
+        new_head(model, seed)
+    return model, tokenizer
+
+
+def load_pretrained(
+    folder: Path, auto: Any, configure: Callable[[Any], None], seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, set[str]]:
+    """The model of `folder` (absolute) as the class that `auto` finds for it, float32, on the CPU; its tokenizer; and the
+    names of the weights that the folder did not bring (new ones are drawn from (seed, "head")).
+
+    `configure` changes its config before anything is built. Whatever of the trunk is absent is an error, as are weights
+    that are no numbers. Raises Invalid of kind "model" with one sentence.
     """
     if not folder.is_absolute() or not (folder / "config.json").is_file():
         raise Invalid(f"There is no model in {folder}: a model folder has a config.json.", kind="model")
@@ -43,8 +79,16 @@ def load_classifier(
         raise Invalid(f"The model {folder.name} is an adapter; choose the whole model.", kind="model")
     with quiet():
         tokenizer = _tokenizer(folder)
-        model = _model(folder, labels, seed)
+        model, absent = _model(folder, auto, configure, seed)
     give_padding(model, tokenizer)
+    return model, tokenizer, absent
+
+
+def open_folder(folder: Path, auto: Any) -> tuple[Any, Any]:
+    """A finished model out of its download, in evaluation mode, and its tokenizer."""
+    with quiet():
+        model = auto.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return model, tokenizer
 
 
@@ -114,20 +158,16 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _model(folder: Path, labels: list[str], seed: int) -> PreTrainedModel:
+def _model(
+    folder: Path, auto: Any, configure: Callable[[Any], None], seed: int
+) -> tuple[PreTrainedModel, set[str]]:
     reseed(seed, "head")  # a family's pooler may be new as well
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        brought = [config.id2label[index] for index in sorted(config.id2label)]
-        config.num_labels = len(labels)
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {label: index for index, label in enumerate(labels)}
-        config.problem_type = "single_label_classification"
         config.return_dict = True
         config.output_attentions = config.output_hidden_states = False
-        if hasattr(config, "use_cache"):
-            config.use_cache = False  # the keys and values of a decoder are of no use to a classifier
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        configure(config)
+        model, report = auto.from_pretrained(
             folder,
             config=config,
             local_files_only=True,
@@ -156,9 +196,7 @@ def _model(folder: Path, labels: list[str], seed: int) -> PreTrainedModel:
                 "download the model again or choose another.",
                 kind="model",
             )
-    if brought != labels or any(not name.startswith(prefix) for name in absent):
-        new_head(model, seed)
-    return model  # type: ignore[no-any-return]
+    return model, absent
 
 
 def new_head(model: PreTrainedModel, seed: int) -> None:
@@ -191,7 +229,7 @@ def quiet() -> Iterator[None]:
 
 def _why(folder: Path, error: Exception) -> str:
     if "Unrecognized configuration class" in str(error):
-        return f"The model {folder.name} is of a family that can't classify texts; choose an encoder such as BERT or a decoder."
+        return f"The model {folder.name} is of a family that can't do this task; choose another model."
     if "safetensors" in str(error) or not list(folder.glob("*.safetensors")):
         return f"The weights of the model {folder.name} can't be read as safetensors ({_first_line(error)}); other formats are not loaded."
     return f"The model {folder.name} can't be loaded ({_first_line(error)}); download it again or choose another."

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.core.spec import RunSpec
+from app.tasks import task
+from app.tasks.examples import names_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -62,23 +64,27 @@ def model_card(
 
     `dataset`: name, version and sha256. `metrics`: on the held-out part, None if it was not measured.
     """
-    front = ["---", "library_name: transformers", "pipeline_tag: text-classification"]
-    front += ["tags: [headstart, text-classification]"]
+    known = task(spec.task)
+    front = ["---", "library_name: transformers", f"pipeline_tag: {known.pipeline}"]
+    front += [f"tags: [headstart, {known.pipeline}]"]
     base = STARTER_BASE if spec.model == "starter" else spec.model.removeprefix("hub:")
-    if not spec.model.startswith("local:"):
+    if not spec.model.startswith(("local:", "run:")):
         front.append(f"base_model: {json.dumps(base)}")
     front.append("---")
+    of = f": {_names(labels)}" if labels else ""
+    columns = ", ".join(
+        f"{role} column{'s' if len(names) > 1 else ''} {', '.join(f'`{_plain(name)}`' for name in names[:30])}"
+        for role, value in spec.columns.items()
+        if (names := names_of(value))
+    )
     lines = [*front, "", f"# {_plain(spec.name or 'Headstart run')}", ""]
     lines += [
-        f"The model `{base}`, fine-tuned with Headstart to tell {len(labels)} labels apart: {_names(labels)}.",
+        f"The model `{base}`, fine-tuned with Headstart {known.goal(labels)}{of}.",
         "",
         "## How to load it",
         "",
         "```python",
-        "from transformers import pipeline",
-        "",
-        f'classify = pipeline("text-classification", "FOLDER", truncation=True, max_length={spec.max_length})',
-        'classify("A text to classify.")            # top_k=None gives all labels',
+        known.usage(spec, "FOLDER").rstrip(),
         "```",
         "",
         "FOLDER is the folder that holds this file. The weights are float32 safetensors.",
@@ -94,8 +100,7 @@ def model_card(
         f"`{_plain(dataset['name'])}`, version {dataset['version']}, content SHA-256 `{dataset['sha256']}`.",
         (
             f"Rows: {rows['train']} for training, {rows['validation']} for validation, {rows['test']} held out "
-            f"for the figures above. Text column `{_plain(spec.columns['text'])}`, "
-            f"label column `{_plain(spec.columns['label'])}`."
+            f"for the figures above. Columns: {columns}."
         ),
         "",
         "## Training",

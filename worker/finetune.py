@@ -5,7 +5,7 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,21 +13,24 @@ from safetensors.torch import load_file, save_file
 
 from app.core import runs
 from app.core.db import Database
+from app.core.errors import Invalid
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
 from app.datasets.store import DatasetStore
 from app.models.catalog import ModelCatalog
+from app.models.finished import FinishedRun, finished_run, folder_sha256
 from app.models.hub import fetch
+from app.tasks import heldout
 from app.tasks import task as task_named
-from app.tasks.examples import Examples, load_examples
+from app.tasks.examples import Examples, load_examples, part_sizes
 from worker import plan
 from worker.backbone import pick_device
 from worker.export import export_model, model_card, zip_folder
 from worker.loop import Evaluated, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
 from worker.recorder import Recorder
-from worker.tasks import TORCH_TASKS, TorchTask
+from worker.tasks import TorchTask, torch_task
 from worker.tasks.base import Outcome, Part
 from worker.transfer import make_plan
 
@@ -76,30 +79,43 @@ class Finetune:
             recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
         recorder.progress(phase="reading")
         examples = load_examples(self.store, self.files, spec)
-        self.task = TORCH_TASKS[spec.task](spec, examples, self.device)
-        self.rows = {part: len(examples.part(part).texts) for part in ("train", "validation", "test")}
+        self.task = torch_task(spec.task)(spec, examples, self.device)
+        self.rows = part_sizes(examples)
         recorder.log("info", "Rows: {train} train, {validation} validation, {test} test.".format(**self.rows))
         for reason, count in examples.dropped.items():
             recorder.log("warning", f"{count} rows are left out: {reason}.")
-        # The launcher has asked the hub; a later attempt must start without a network when the model is cached.
-        info = ModelCatalog(self.settings).find(spec.model, ask_hub=False)
-        folder = fetch(info, lambda line: recorder.log("info", line), offline=self.settings.offline)
+        folder = self._folder()
         self._check_cancel()
-        self.model, self.tokenizer = self.task.load(folder)
+        self.model, self.tokenizer = self.task.load(folder, self._keep_head())
         recorder.progress(phase="encoding")
-        parts = {name: self._encode(examples.part(name)) for name in ("train", "validation")}
+        train_part, validation = (
+            self._encode(examples.part("train")),
+            self._encode(examples.part("validation")),
+        )
+        test: Part | None = None
+        if self.task.looks_before:
+            test = self._encode(examples.part("test"))
+            recorder.progress(phase="measuring the model as it is")
+            self.model.to(self.device)  # type: ignore[arg-type]
+            self.task.before(self.model, validation, test)
+            self._check_cancel()
         recorder.progress(phase="training")
-        self._train(parts["train"], parts["validation"])
+        self._train(train_part, validation)
         recorder.progress(phase="testing", eta_seconds=None)
-        test = self._encode(examples.part("test"))
+        test = test or self._encode(examples.part("test"))
         self._check_cancel()
-        outcome = self.task.measure(self.model, parts["train"], parts["validation"], test)
+        outcome = self.task.measure(self.model, train_part, validation, test)
         self._check_cancel()
-        cut = [len(part.encoded.truncated) for part in (*parts.values(), test)]
+        cut = [part.truncated for part in (train_part, validation, test)]
         outcome.results.update(truncated=sum(cut), advice=self.advice)
         recorder.progress(phase="exporting")
         self._export(outcome)
-        return asdict(outcome)
+        return {
+            "metrics": outcome.metrics,
+            "baselines": outcome.baselines,
+            "results": outcome.results,
+            "weights_sha256": folder_sha256(self.files.model(self.run_id)),
+        }
 
     def keep_best(self) -> bool:
         """After a cancel: exports the best weights so far; False if nothing was evaluated yet."""
@@ -109,29 +125,59 @@ class Finetune:
         self._export(None)
         return True
 
+    def _folder(self) -> Path:
+        """The folder of the model to begin with. Raises Invalid of kind "model"."""
+        # The launcher has asked the hub; a later attempt must start without a network when the model is cached.
+        info = ModelCatalog(self.settings, find_run=self._parent).find(self.spec.model, ask_hub=False)
+        folder = fetch(info, lambda line: self.recorder.log("info", line), offline=self.settings.offline)
+        with self.database.read() as session:
+            pinned = runs.get(session, self.run_id).parent_sha256
+        if pinned is not None and folder_sha256(folder) != pinned:
+            raise Invalid(
+                f"The weights of {self.spec.model} are not those that this run was started with. Start a new run.",
+                kind="model",
+            )
+        return folder
+
+    def _parent(self, run_id: str) -> FinishedRun | None:
+        return finished_run(self.database, self.files, run_id)
+
+    def _keep_head(self) -> bool:
+        """Whether the head of the model may be kept: not that of a run with another task."""
+        kind, _, name = self.spec.model.partition(":")
+        parent = self._parent(name) if kind == "run" else None
+        if parent is None:
+            return True
+        same = parent.task == self.spec.task and parent.labels == self.task.labels
+        what = "its head is kept" if same else "its head is replaced by a new one, drawn from the seed"
+        self.recorder.log("info", f"The model is that of the run {parent.name!r} ({parent.task}); {what}.")
+        return same
+
     def _encode(self, examples: Examples) -> Part:
         part = self.task.encode(self.tokenizer, examples, lambda _done, _total: self._check_cancel())
-        if cut := len(part.encoded.truncated):
+        if cut := part.truncated:
+            what = "their middle" if self.spec.truncation == "head_tail" else "their end"
             self.recorder.log(
                 "warning",
-                f"{cut} of {len(examples.texts)} texts are longer than {self.spec.max_length} tokens and lose "
-                "their end.",
+                f"{cut} of {len(examples)} texts are longer than {self.spec.max_length} tokens and lose {what}.",
             )
         return part
 
     def _train(self, train_part: Part, validation: Part) -> None:
         recipe = self._recipe()
-        rows_a_step = recipe.batch_size * recipe.accumulation
-        steps_an_epoch = -(-len(train_part.examples.texts) // rows_a_step)
+        task = task_named(self.spec.task)
+        objective = self.task.objective(self.model, train_part)
+        steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
         progress = Progress(self.recorder, recipe.eval_steps or steps_an_epoch)
         events = train(
             self.model,
-            self.task.objective(self.model, train_part),
+            objective,
             recipe,
             make_plan(self.model, self.spec.strategy, recipe.weight_decay),
             lambda model: self.task.judge(model, validation),
-            task_named(self.spec.task).primary,
+            task.primary,
             self.device,
+            lower=task.primary_is_lower,
         )
         for event in events:
             match event:
@@ -143,6 +189,9 @@ class Finetune:
                     if event.best:
                         self._save_best(event)
                     progress.evaluated(event)
+                    if samples := self.task.samples(self.model, validation):
+                        self.recorder.samples(event.step, event.epoch, samples)
+                        self.model.train()
                 case Stopped():
                     progress.stopped(event)
             if self.recorder.cancelled.is_set():
@@ -200,7 +249,10 @@ class Finetune:
         metrics, baselines = (outcome.metrics, outcome.baselines) if outcome else (None, None)
         card = model_card(self.spec, dataset, self.rows, self.task.labels, metrics, baselines)
         folder = self.files.model(self.run_id)
+        self.task.finish(self.model, self.tokenizer)
         export_model(self.model, self.tokenizer, card, folder)
+        if outcome is not None:
+            heldout.write(self.files.run(self.run_id) / heldout.FILE, outcome.predictions)
         zip_folder(folder, self.files.checkpoint_zip(self.run_id))
         self.best_weights.unlink(missing_ok=True)
 

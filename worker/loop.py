@@ -110,10 +110,12 @@ def train(
     primary: str,
     device: torch.device,
     clock: Clock = time.time,
+    *,
+    lower: bool = False,
 ) -> Generator[Event, None, None]:
     """Trains `model` in place on the rows of `objective`.
 
-    `evaluate(model)` gives scores with "loss" and `primary` (higher is better, ties by lower loss); it runs at
+    `evaluate(model)` gives scores with "loss" and `primary` (higher is better, or with `lower` lower; ties by lower loss); it runs at
     the end of each epoch, or every `eval_steps` steps and after the last. None: there is nothing to judge on.
     The same arguments give the same bits on a CPU with the same number of threads, whatever ran before.
     Raises NonFiniteLoss before the update that would spoil the weights.
@@ -175,7 +177,7 @@ def train(
             began = time.perf_counter()
             scores = evaluate(model)
             model.train()
-            score = _rank(scores, primary)
+            score = _rank(scores, primary, lower)
             better = best is None or score > best
             best, stale = (score, 0) if better else (best, stale + 1)
             yield Evaluated(step, done, scores, better, time.perf_counter() - began, clock())
@@ -189,9 +191,9 @@ def _due(step: int, steps: int, every: int) -> bool:
     return step % every == 0 or step == steps
 
 
-def _rank(scores: dict[str, float], primary: str) -> tuple[float, float]:
-    """Higher is better; what is not a number is the worst."""
-    score, loss = scores[primary], scores["loss"]
+def _rank(scores: dict[str, float], primary: str, lower: bool) -> tuple[float, float]:
+    """The higher the better; what is not a number is the worst."""
+    score, loss = -scores[primary] if lower else scores[primary], scores["loss"]
     return (-math.inf if math.isnan(score) else score, -math.inf if math.isnan(loss) else -loss)
 
 

@@ -31,8 +31,7 @@ MEMORY_SHARE = 0.15
 class Loaded:
     model: Any
     tokenizer: Any
-    task: str
-    max_length: int
+    spec: RunSpec
     bytes: int
 
 
@@ -75,11 +74,11 @@ class Answering:
 
     def predict(self, run_id: str, inputs: list[Any]) -> list[dict[str, Any]]:
         """One output per input, in order, as the run's task answers. Raises Conflict, Invalid."""
-        from worker.tasks import TORCH_TASKS
+        from worker.tasks import torch_task
 
         loaded = self._load(run_id)
-        task = TORCH_TASKS[loaded.task]
-        return task.answer(loaded.model, loaded.tokenizer, loaded.max_length, inputs)
+        task = torch_task(loaded.spec.task)
+        return task.answer(loaded.model, loaded.tokenizer, loaded.spec, inputs)
 
     def _load(self, run_id: str) -> Loaded:
         folder = self._files.model(run_id)
@@ -89,20 +88,13 @@ class Answering:
         if run_id in self._models:
             self._models.move_to_end(run_id)
             return self._models[run_id]
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        from worker.backbone import quiet
+        from worker.tasks import torch_task
 
         with self._database.read() as session:
             spec = RunSpec.model_validate(runs.get(session, run_id).spec)
-        assert spec.max_length is not None
-        with quiet():
-            model = AutoModelForSequenceClassification.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True
-            ).eval()
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, tokenizer = torch_task(spec.task).open(folder, spec)
         size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
         while self._models and sum(one.bytes for one in self._models.values()) + size > self._limit:
             self._models.popitem(last=False)
-        self._models[run_id] = Loaded(model, tokenizer, spec.task, spec.max_length, size)
+        self._models[run_id] = Loaded(model, tokenizer, spec, size)
         return self._models[run_id]

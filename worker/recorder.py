@@ -69,6 +69,11 @@ class Recorder:
         with self._lock:
             self._pending.logs.append((self._clock(), level, message))
 
+    def samples(self, step: int, epoch: float, items: list[dict[str, str]]) -> None:
+        """What the model writes at this step: [{"prompt", "text", "reference"}], for the page."""
+        with self._lock:
+            self._pending.samples.append((self._clock(), {"step": step, "epoch": epoch, "items": items}))
+
     def progress(self, **columns: object) -> None:
         """New values of the run's columns: phase, step, steps, epoch, eta_seconds, …"""
         with self._lock:
@@ -101,6 +106,7 @@ class Recorder:
             with self._lock:  # keep the order: what failed comes before what is new
                 batch.points.extend(self._pending.points)
                 batch.logs.extend(self._pending.logs)
+                batch.samples.extend(self._pending.samples)
                 batch.progress |= self._pending.progress
                 self._pending = batch
             raise

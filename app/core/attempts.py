@@ -29,10 +29,11 @@ class Batch:
 
     points: list[PointValue] = field(default_factory=list)
     logs: list[tuple[float, str, str]] = field(default_factory=list)  # Unix seconds, level, message
+    samples: list[tuple[float, dict[str, Any]]] = field(default_factory=list)  # Unix seconds, payload
     progress: dict[str, Any] = field(default_factory=dict)  # columns of Run: step, steps, phase, …
 
     def __bool__(self) -> bool:
-        return bool(self.points or self.logs or self.progress)
+        return bool(self.points or self.logs or self.samples or self.progress)
 
 
 def claim(session: Session, run_id: str, now: float) -> int | None:
@@ -83,6 +84,8 @@ def record(session: Session, run_id: str, attempt: int, batch: Batch, now: float
         events.write_points(session, run_id, batch.points, now)
     for time, level, message in batch.logs:
         events.append(session, run_id, "log", {"level": level, "message": message}, time)
+    for time, payload in batch.samples:
+        events.append(session, run_id, "sample", payload, time)
     run = get(session, run_id)
     session.refresh(run)
     if batch.progress:

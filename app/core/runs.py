@@ -26,8 +26,19 @@ from app.core.tables import FINAL_STATES, Dataset, DatasetVersion, Run
 MAX_FAILURES = 3
 
 
-def create(session: Session, run_id: str, spec: RunSpec, sha256: str, now: float, steps: int = 0) -> Run:
-    """Stores a queued run of `steps` optimiser steps. `spec` is complete (app.launch filled in the defaults)."""
+def create(
+    session: Session,
+    run_id: str,
+    spec: RunSpec,
+    sha256: str,
+    now: float,
+    steps: int = 0,
+    parent: tuple[str, str] | None = None,
+) -> Run:
+    """Stores a queued run of `steps` optimiser steps. `spec` is complete (app.launch filled in the defaults).
+
+    `parent`: the run whose model it begins with, and the SHA-256 of that model's weights.
+    """
     assert spec.dataset_version is not None and spec.name is not None
     run = Run(
         id=run_id,
@@ -39,6 +50,8 @@ def create(session: Session, run_id: str, spec: RunSpec, sha256: str, now: float
         spec=spec.model_dump(mode="json"),
         created_at=now,
         steps=steps,
+        parent_id=parent[0] if parent else None,
+        parent_sha256=parent[1] if parent else None,
     )
     session.add(run)
     session.flush()
@@ -91,11 +104,37 @@ def request_cancel(session: Session, run_id: str, now: float) -> Run:
 
 
 def remove(session: Session, run_id: str) -> None:
-    """Deletes the record of a run that is over. Its files are the caller's to delete afterwards."""
+    """Deletes the record of a run that is over. Its files are the caller's to delete afterwards.
+
+    Raises NotFound; Conflict while it is not over, and while another run has it as its model.
+    """
     run = get(session, run_id)
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: cancel it before you delete it.")
+    if names := [child.name for child in children(session, run_id)]:
+        shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        one = len(names) == 1
+        raise Conflict(
+            f"The model of this run is the base of {shown}: delete {'that run' if one else 'those runs'} first."
+        )
     session.execute(delete(Run).where(col(Run.id) == run_id))
+
+
+def children(session: Session, run_id: str) -> list[Run]:
+    """The runs that began with the model of this one, oldest first."""
+    query = select(Run).where(col(Run.parent_id) == run_id).order_by(col(Run.created_at), col(Run.id))
+    return list(session.execute(query).scalars())
+
+
+def ancestors(session: Session, run_id: str) -> list[Run]:
+    """The run that this one began with, that run's own, and so on, the nearest first."""
+    found: list[Run] = []
+    run = session.get(Run, run_id)
+    while run is not None and run.parent_id is not None:
+        run = session.get(Run, run.parent_id)
+        if run is not None:
+            found.append(run)
+    return found
 
 
 def reconcile(session: Session, now: float) -> list[str]:
@@ -153,6 +192,7 @@ def view(run: Run, now: float) -> dict[str, Any]:
         "dataset_sha256": run.dataset_sha256,
         "created_at": rfc3339(run.created_at),
         "spec": run.spec,
+        "parent": run.parent_id,
         "metrics": run.metrics,
         "baselines": run.baselines,
         "results": run.results,

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from app.core.errors import Invalid, Problem
 
-TaskName = Literal["classification"]
-
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -78,15 +76,18 @@ class RunSpec(Strict):
 
     dataset: str = Field(description="id of a data set", pattern=r"^[a-z0-9]{12}$")
     dataset_version: int | None = Field(default=None, ge=1, le=10**9, description="null: the newest")
-    task: TaskName
-    columns: dict[str, str] = Field(
-        description='role → column of the file, as {"text": "review", "label": "stars"}'
+    task: str = Field(
+        pattern=r"^[a-z0-9_]{1,40}$", description="a name of app.tasks; their list is in this schema"
+    )
+    columns: dict[str, str | Annotated[list[str], Field(min_length=1, max_length=1000)]] = Field(
+        description='role → column of the file, as {"text": "review", "label": "stars"}; for multilabel the label '
+        "may be a list of columns of 0 and 1"
     )
     model: str = Field(
         default="starter",
         min_length=1,
         max_length=300,
-        description='"starter", "hub:ID" or "local:NAME"',
+        description='"starter", "hub:ID", "local:NAME" or "run:ID" (a finished run)',
     )
     strategy: Full = Full()
     split: Split = RandomSplit()
@@ -110,6 +111,52 @@ class RunSpec(Strict):
         default=None, description="balanced: each class weighs the same in the loss"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    focal_gamma: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        description="focal loss with this exponent: easy rows count less (Lin et al. 2017 take 2); null: cross-entropy",
+    )
+    truncation: Literal["end", "head_tail", "windows"] = Field(
+        default="end",
+        description="what a text longer than max_length loses: its end; its middle; or nothing, being read in "
+        "overlapping windows whose logits are averaged",
+    )
+    source_language: str | None = Field(
+        default=None, max_length=40, description="a language code of the model, where it has them"
+    )
+    target_language: str | None = Field(default=None, max_length=40)
+    source_prefix: str | None = Field(
+        default=None,
+        max_length=200,
+        description='put before each source, as T5 wants: "translate English to French: "',
+    )
+    max_target_length: int | None = Field(
+        default=None, ge=4, le=131072, description="tokens of a target; null: as max_length"
+    )
+    num_beams: int = Field(default=4, ge=1, le=16, description="beam search of text2text")
+    max_new_tokens: int = Field(default=64, ge=1, le=4096, description="of a generated text")
+    whole_word_masking: bool = Field(default=False, description="mask all pieces of a word together")
+    mask_probability: float = Field(
+        default=0.15, gt=0, lt=1, description="share of the tokens that is masked"
+    )
+
+
+# Fields that only some tasks know (app.tasks.base.Task.options); elsewhere another value than the default is refused.
+OPTIONS = (
+    "class_weights",
+    "label_smoothing",
+    "focal_gamma",
+    "truncation",
+    "source_language",
+    "target_language",
+    "source_prefix",
+    "max_target_length",
+    "num_beams",
+    "max_new_tokens",
+    "whole_word_masking",
+    "mask_probability",
+)
 
 
 def parse_spec(value: Any) -> RunSpec:

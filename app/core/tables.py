@@ -55,7 +55,8 @@ class Run(SQLModel, table=True):
 
     `attempt` with `lease_until` is the fence: a trainer writes only while both are its own.
     `event_seq` is the last sequence number given to an event of this run; it never goes back.
-    `failures` counts self-inflicted ends since the last progress.
+    `failures` counts self-inflicted ends since the last progress. `parent_id` is the run whose model this one began
+    with (spec.model "run:ID"), `parent_sha256` that model's weights; `weights_sha256` are those of its own download.
     """
 
     __table_args__ = (Index("ix_run_state", "state", "created_at"),)
@@ -89,6 +90,9 @@ class Run(SQLModel, table=True):
     baselines: dict[str, Any] | None = _json()
     results: dict[str, Any] | None = _json()
     error: dict[str, Any] | None = _json()
+    parent_id: str | None = Field(default=None, foreign_key="run.id", index=True)
+    parent_sha256: str | None = None
+    weights_sha256: str | None = None
 
 
 class Point(SQLModel, table=True):
@@ -102,7 +106,7 @@ class Point(SQLModel, table=True):
 
 
 class Event(SQLModel, table=True):
-    """What the live view follows: kinds point, state, log, rewind. (run_id, seq) is the SSE id."""
+    """What the live view follows: kinds point, state, log, sample, rewind. (run_id, seq) is the SSE id."""
 
     run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE")
     seq: int = Field(primary_key=True)

@@ -5,6 +5,7 @@ import re
 from app.core.errors import Invalid
 from app.core.settings import Settings
 from app.models import hub
+from app.models.finished import FindRun, model_of
 from app.models.hub import NoNetwork
 from app.models.info import ModelInfo
 from app.models.inspect import Unusable
@@ -16,11 +17,15 @@ __all__ = ["ModelCatalog", "ModelInfo"]
 
 
 class ModelCatalog:
-    """What there is by `settings` (HEADSTART_MODELS, HEADSTART_OFFLINE). Holds no state of its own."""
+    """What there is by `settings` (HEADSTART_MODELS, HEADSTART_OFFLINE). Holds no state of its own.
 
-    def __init__(self, settings: Settings) -> None:
+    `find_run`: looks an earlier run up, for run:ID; without it there are none.
+    """
+
+    def __init__(self, settings: Settings, find_run: FindRun = lambda _: None) -> None:
         self._models = settings.models_dir
         self._offline = settings.offline
+        self._find_run = find_run
 
     @property
     def offline(self) -> bool:
@@ -43,6 +48,8 @@ class ModelCatalog:
                 return starter()
             if kind == "local" and name:
                 return self._local(model, name)
+            if kind == "run" and name:
+                return self._run(name)
             if is_unpublished(model):
                 raise Invalid(self._unpublished(model), kind="model")
             if kind == "hub" and name:
@@ -71,10 +78,16 @@ class ModelCatalog:
                 raise Unusable(f"{reason}. Choose {self._choices()}") from reason
             raise
 
+    def _run(self, name: str) -> ModelInfo:
+        found = self._find_run(name)
+        if found is None:
+            raise Unusable("does not exist: there is no such run, or it was deleted")
+        return model_of(found)
+
     def _hub(self, name: str, ask: bool) -> ModelInfo:
         hub.check_id(name)
         if not ask:
-            return ModelInfo(f"hub:{name}", title=name, family="", kind="hub", tasks=["classification"])
+            return ModelInfo(f"hub:{name}", title=name, family="", kind="hub", tasks=[])
         try:
             if self._offline:
                 raise NoNetwork("HEADSTART_OFFLINE is set")
@@ -110,9 +123,7 @@ class ModelCatalog:
         )
 
     def _unknown(self, model: str) -> str:
-        forms = f"write starter, local:NAME or hub:ID ({', '.join(self.suggestions())} are here)"
-        if model.startswith("run:"):
-            return f"A run can't be the model of another run yet: {forms}."
+        forms = f"write starter, local:NAME, hub:ID or run:ID ({', '.join(self.suggestions())} are here)"
         if model in local_names(self._models):
             return f"There is no model {_shown(model)}; the folder under HEADSTART_MODELS is local:{model}."
         try:

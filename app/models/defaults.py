@@ -80,7 +80,11 @@ def recipe_for(info: ModelInfo) -> Recipe:
 
 
 def defaults_for(
-    info: ModelInfo, train_rows: int, batch_size: int | None = None, accumulation: int = 1
+    info: ModelInfo,
+    train_rows: int,
+    batch_size: int | None = None,
+    accumulation: int = 1,
+    task: str = "classification",
 ) -> Defaults:
     """The defaults for a model and so many training rows.
 

@@ -87,3 +87,11 @@ SEQ2SEQ = {"bart", "bigbird_pegasus", "marian", "mbart", "mt5", "pegasus", "t5",
 
 def is_decoder(family: str) -> bool:
     return family in FAMILIES and FAMILIES[family].kind == "decoder"
+
+
+def tasks_for(family: str) -> list[str]:
+    """The names of the tasks that a family can do."""
+    if family not in FAMILIES:
+        return []
+    heads = ["classification", "multilabel", "pair", "score", "tagging"]
+    return [*heads, "generation", "adaptation"] if is_decoder(family) else [*heads, "adaptation"]

@@ -16,7 +16,7 @@ class ModelInfo:
     id: str
     title: str
     family: str
-    kind: Literal["starter", "local", "hub"]
+    kind: Literal["starter", "local", "hub", "run"]
     tasks: list[str]
     parameters: int | None = None
     max_length: int | None = None

@@ -4,7 +4,7 @@ from app.core.errors import Invalid
 from app.tasks.base import Task
 from app.tasks.classification import Classification
 
-TASKS: dict[str, Task] = {task.name: task for task in (Classification(),)}
+TASKS: dict[str, Task] = {one.name: one for one in (Classification(),)}
 
 
 def task(name: str) -> Task:
@@ -12,4 +12,5 @@ def task(name: str) -> Task:
     try:
         return TASKS[name]
     except KeyError:
-        raise Invalid(f"There is no task {name!r}; choose one of {', '.join(TASKS)}.") from None
+        message = f"there is no task {name!r}; choose one of {', '.join(TASKS)}"
+        raise Invalid.from_problems("The run can't start", [{"where": "task", "message": message}]) from None

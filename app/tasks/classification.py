@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.errors import Invalid, Problem
 from app.core.spec import RunSpec
+from app.tasks.base import Metric, Role, Task, column_of, unseen
 from app.tasks.examples import Examples
 
 if TYPE_CHECKING:
@@ -16,18 +17,46 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 1000
 BINS = 15
-ERRORS = 100
-ERROR_CHARS = 500
 
 
-class Classification:
+class Classification(Task):
     name = "classification"
     title = "Classification"
-    roles: tuple[str, ...] = ("text", "label")
+    about = "One label for each text: sentiment, topic, spam."
+    torch = "classification:Classification"
+    inputs = ((Role("text"), Role("label")),)
+    judged_by = (
+        Metric("accuracy", "accuracy"),
+        Metric("macro_f1", "macro F1"),
+        Metric("roc_auc", "ROC AUC"),
+        Metric("log_loss", "log loss", lower=True),
+        Metric("ece", "calibration error", lower=True),
+    )
     primary = "macro_f1"
+    curves = (Metric("accuracy", "accuracy"), Metric("macro_f1", "macro F1"))
+    options = ("class_weights", "label_smoothing", "focal_gamma", "truncation")
+    baselines = (("tfidf", "TF-IDF + logistic regression"), ("majority", "most frequent label"))
+    pipeline = "text-classification"
+
+    def stratum(self, spec: RunSpec) -> str | None:
+        return column_of(spec, "label")
+
+    def goal(self, labels: list[str]) -> str:
+        return f"to tell {len(labels)} labels apart"
+
+    def usage(self, spec: RunSpec, folder: str) -> str:
+        return (
+            "from transformers import pipeline\n\n"
+            f'classify = pipeline("text-classification", "{folder}", truncation=True, max_length={spec.max_length})\n'
+            'print(classify("A text to classify.", top_k=None))\n'
+        )
+
+    def output_cells(self, output: dict[str, Any]) -> dict[str, Any]:
+        probabilities = {f"p: {label}": value for label, value in output["probabilities"].items()}
+        return {"predicted": output["label"], "score": output["score"], **probabilities}
 
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
-        column = spec.columns["label"]
+        column = column_of(spec, "label")
         counts = Counter(examples.labels)
         if len(counts) == 1:
             only = next(iter(counts))
@@ -41,7 +70,7 @@ class Classification:
             return [{"where": "columns.label", "message": message}]
         lonely = _with_one_text(examples, counts)
         if not lonely:
-            return []
+            return unseen(examples, lambda row: [examples.labels[row]])
         shown = ", ".join(repr(label) for label in lonely[:5]) + (" …" if len(lonely) > 5 else "")
         some = "label" if len(lonely) == 1 else f"{len(lonely)} labels"
         has = "has" if len(lonely) == 1 else "have"
@@ -92,11 +121,8 @@ class Classification:
         truth: "Sequence[int] | NDArray[np.integer[Any]]",
         probabilities: "Probabilities",
         labels: list[str],
-        texts: Sequence[str],
-        row_ids: Sequence[int],
     ) -> dict[str, Any]:
-        """Per-class scores, the confusion matrix (rows truth, columns predicted), the most confident mistakes."""
-        import numpy as np
+        """Per-class scores, the confusion matrix (rows truth, columns predicted), the reliability diagram's bins."""
         from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
         true, scores = _arrays(truth, probabilities, len(labels))
@@ -113,26 +139,39 @@ class Classification:
             }
             for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
         ]
-        wrong = np.flatnonzero(predicted != true)
-        top = scores[wrong, predicted[wrong]]
-        # Stable, so that equal probabilities keep the order of the file.
-        most_confident = wrong[np.argsort(-top, kind="stable")][:ERRORS]
         return {
             "labels": list(labels),
             "rows": len(true),
             "per_class": per_class,
             "confusion": confusion_matrix(true, predicted, labels=classes).tolist(),
-            "errors": [
-                {
-                    "row_id": int(row_ids[row]),
-                    "text": texts[row][:ERROR_CHARS],
-                    "label": labels[true[row]],
-                    "predicted": labels[predicted[row]],
-                    "probability": float(scores[row, predicted[row]]),
-                }
-                for row in most_confident.tolist()
-            ],
+            "reliability": reliability(true, scores),
         }
+
+
+def reliability(
+    truth: "NDArray[np.integer[Any]]", probabilities: "Probabilities", bins: int = BINS
+) -> list[dict[str, float]]:
+    """The bins of the reliability diagram that have rows: {"low", "high", "rows", "confidence", "accuracy"}, means
+    of each bin. Bins are (i/bins, (i+1)/bins] of the top probability, as in `expected_calibration_error`."""
+    import numpy as np
+
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    which = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    rows = np.bincount(which, minlength=bins)
+    sums = np.bincount(which, weights=confidence, minlength=bins)
+    hits = np.bincount(which, weights=right, minlength=bins)
+    return [
+        {
+            "low": place / bins,
+            "high": (place + 1) / bins,
+            "rows": int(rows[place]),
+            "confidence": float(sums[place] / rows[place]),
+            "accuracy": float(hits[place] / rows[place]),
+        }
+        for place in range(bins)
+        if rows[place]
+    ]
 
 
 def expected_calibration_error(

@@ -13,7 +13,9 @@ from sqlmodel import Session, col
 from app.core import runs
 from app.core.clock import rfc3339
 from app.core.errors import Conflict, HeadstartError, Invalid, NotFound, Problem, TooLarge
+from app.core.spec import RunSpec
 from app.core.tables import FINAL_STATES, Dataset, Event, Run
+from app.tasks import task
 from app.web.services import Services
 
 MAX_INPUTS = 1000
@@ -79,16 +81,21 @@ def check(services: Services, value: Any) -> dict[str, Any]:
         "rows": prepared.rows,
         "steps": prepared.steps,
         "classes": prepared.classes,
+        "what": task(prepared.spec.task).describe(prepared.labels),
         "dropped": prepared.dropped,
         "why": prepared.why,
     }
 
 
 def predict(services: Services, run_id: str, value: Any) -> list[dict[str, Any]]:
-    """Predicts `value` = {"inputs": [texts]}. Raises Invalid, TooLarge, Conflict for an unfinished run."""
-    inputs = checked_inputs(value)
+    """Predicts `value` = {"inputs": [...]}. Raises Invalid, TooLarge; Conflict for an unfinished run and for a task that
+    answers nothing."""
     with services.database.read() as session:
         run = runs.get(session, run_id)
+    known = task(run.task)
+    if not known.predicts:
+        raise Conflict(f"{known.title} answers nothing by itself: use its model as the base of another run.")
+    inputs = checked_inputs(value, RunSpec.model_validate(run.spec))
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: it can be tried once it has finished.")
     if not services.files.model(run_id).is_dir():
@@ -96,19 +103,19 @@ def predict(services: Services, run_id: str, value: Any) -> list[dict[str, Any]]
     return services.predictor.predict(run_id, inputs) if inputs else []
 
 
-def checked_inputs(value: Any) -> list[Any]:
-    """The inputs of a predict body. Raises Invalid with every problem; TooLarge for more than 1,000."""
+def checked_inputs(value: Any, spec: RunSpec) -> list[Any]:
+    """The inputs of a predict body, for a run with `spec`. Raises Invalid with every problem; TooLarge for more than 1,000."""
     if not isinstance(value, dict) or not isinstance(value.get("inputs"), list):
-        raise Invalid('Send {"inputs": ["a text", …]}: a list of texts under the name inputs.')
+        raise Invalid('Send {"inputs": ["a text", …]}: a list under the name inputs.')
     if unknown := sorted(set(value) - {"inputs"}):
         raise Invalid(f"There is no field {unknown[0]!r}; remove it or check its spelling.")
     inputs: list[Any] = value["inputs"]
     if len(inputs) > MAX_INPUTS:
         raise TooLarge(f"{len(inputs):,} inputs at once; {MAX_INPUTS:,} are possible. Send them in parts.")
     problems: list[Problem] = [
-        {"where": f"inputs.{index}", "message": f"must be a text, not {type(item).__name__}"}
+        {"where": f"inputs.{index}", "message": message}
         for index, item in enumerate(inputs)
-        if not isinstance(item, str)
+        if (message := task(spec.task).wrong_input(item, spec)) is not None
     ]
     if problems:
         raise Invalid.from_problems("The inputs can't be used", problems)

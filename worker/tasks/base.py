@@ -1,12 +1,13 @@
 """The half of a task that needs torch: how its model is loaded, what it minimises, how it is measured, how it answers.
 
-The other half, torch-free, has the same file name under app/tasks/.
+The other half, torch-free, is in app/tasks/ and names this one (`Task.torch`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +15,25 @@ import torch
 from torch import Tensor, nn
 
 from app.core.spec import RunSpec
+from app.tasks import task
 from app.tasks.examples import Examples
+from app.tasks.heldout import Prediction
 from worker.encode import Encoded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+__all__ = ["Objective", "Outcome", "Part", "Prediction", "Rows", "Tell", "TorchTask"]
+
 Rows = npt.NDArray[np.int64]
+Tell = Callable[[int, int], None]  # progress: done, total
 
 
 class Objective(Protocol):
-    """What the loop minimises: it makes batches out of row numbers and gives their loss."""
+    """What the loop minimises: it makes batches out of row numbers and gives their loss.
+
+    A row is what the loop counts: a text, or a window or a packed block of several.
+    """
 
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
@@ -36,7 +45,11 @@ class Objective(Protocol):
         ...
 
     def batch(self, rows: Rows, device: torch.device) -> dict[str, Tensor]:
-        """The padded inputs of `rows` on `device`, and what `loss` compares with."""
+        """The padded inputs of `rows` on `device`, and what `loss` compares with.
+
+        Random choices (which tokens are masked) come from torch's generator, which the loop seeds before each call
+        of `loss`, so they belong there; or from worker.seeds with the rows, never from what ran before.
+        """
         ...
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
@@ -46,55 +59,81 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data, ready for the model. `truth`: int64 (rows,), the class numbers."""
+    """One part of the data, ready for the model. `truth`: what the task compares with (class numbers, tag arrays …).
+    `truncated`: examples that lose text."""
 
     examples: Examples
     encoded: Encoded
-    truth: npt.NDArray[np.int64]
+    truth: Any
+    truncated: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How good the model is on the held-out part. `baselines`: {name: the same metrics}; `results`: for the page."""
+    """How good the model is on the held-out part. `metrics`: flat numbers by the names of Task.judged_by. `baselines`:
+    {name: the same}; `results`: for the page, small; `predictions`: every held-out row."""
 
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
     results: dict[str, Any]
+    predictions: list[Prediction]
 
 
-class TorchTask(Protocol):
+class TorchTask(ABC):
     """One run's task. Made from the spec, the examples of all parts and the device."""
 
-    labels: list[str]
+    # Whether `before` is called, with all parts encoded before the training begins.
+    looks_before: ClassVar[bool] = False
 
-    def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None: ...
+    def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
+        self.spec, self.device = spec, device
+        self.labels = task(spec.task).labels(examples)
 
-    def load(self, folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-        """The model with its head, float32 on the CPU, and its tokenizer. Raises Invalid of kind "model"."""
-        ...
+    @abstractmethod
+    def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+        """The model with its head, float32 on the CPU, and its tokenizer. Raises Invalid of kind "model".
 
-    def encode(
-        self,
-        tokenizer: "PreTrainedTokenizerBase",
-        examples: Examples,
-        progress: Callable[[int, int], None],
-    ) -> Part: ...
+        `keep_head`: whether a head that the folder brings and that fits (the same labels) may be kept.
+        """
 
+    @abstractmethod
+    def encode(self, tokenizer: "PreTrainedTokenizerBase", examples: Examples, progress: Tell) -> Part:
+        """The examples as tokens; `progress` is called often, for it is where a cancel is seen."""
+
+    @abstractmethod
     def objective(self, model: nn.Module, train: Part) -> Objective: ...
 
-    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
-        """The scores of an evaluation while it trains: "loss" and the task's primary score among them."""
-        ...
+    def before(self, model: nn.Module, validation: Part, test: Part) -> None:  # noqa: B027 (optional)
+        """Measures the model before it learns anything, where `looks_before`."""
 
+    @abstractmethod
+    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
+        """The scores of an evaluation while it trains: "loss", the primary score, the curves of the page."""
+
+    def samples(self, model: nn.Module, validation: Part) -> list[dict[str, str]]:
+        """What the model writes now, for the page: [{"prompt", "text", "reference"}]; called after `judge`."""
+        return []
+
+    @abstractmethod
     def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
-        """Metrics on the held-out part, for the model and for baselines that saw the same training rows."""
-        ...
+        """Figures of the held-out part, for the model and for baselines that saw the same training rows.
+
+        Whatever is chosen (thresholds) is chosen on validation.
+        """
 
     def advice(self, loss: float, train: Part, best: dict[str, float]) -> str | None:
         """A sentence for the user after a training that ended at this smoothed loss, or None. `best`: best scores."""
-        ...
+        return None
 
-    @staticmethod
-    def answer(model: Any, tokenizer: Any, max_length: int, inputs: Sequence[Any]) -> list[dict[str, Any]]:
-        """One output per input, in order: the predict answer of the public interface."""
-        ...
+    def finish(self, model: Any, tokenizer: Any) -> None:  # noqa: B027 (optional)
+        """The last change before the download is written: what was scaled in training is folded in."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, folder: Path, spec: RunSpec) -> tuple[Any, Any]:
+        """The finished model and its tokenizer out of its download, for `answer`."""
+
+    @classmethod
+    @abstractmethod
+    def answer(cls, model: Any, tokenizer: Any, spec: RunSpec, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+        """One output per input, in order: the predict answer of the public interface. Batches by itself."""

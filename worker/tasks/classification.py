@@ -1,6 +1,6 @@
 """Classification, the half with torch: a sequence classification head, cross-entropy, probabilities."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +9,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from transformers import AutoModelForSequenceClassification
 
 from app.core.spec import RunSpec
-from app.tasks import task
+from app.tasks.classification import Classification as FreeHalf
 from app.tasks.examples import Examples
 from worker import baselines, evaluate
 from worker.advice import stalled
-from worker.backbone import load_classifier, pad_id
+from worker.backbone import load_classifier, open_folder, pad_id
 from worker.batches import collate
 from worker.encode import Encoded, encode
-from worker.tasks.base import Outcome, Part, Rows
+from worker.tasks.base import Outcome, Part, Prediction, Rows, Tell, TorchTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,28 +28,18 @@ EVAL_BATCH = 64
 ANSWER_BATCH = 32
 
 
-class Classification:
-    """Implements worker.tasks.base.TorchTask."""
+class Classification(TorchTask):
+    free_half = FreeHalf()
 
-    def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
-        self.spec, self.device = spec, device
-        self.free_half = task(spec.task)
-        self.labels = self.free_half.labels(examples)
+    def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+        return load_classifier(folder, self.labels, self.spec.seed, keep_head)
 
-    def load(self, folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-        return load_classifier(folder, self.labels, self.spec.seed)
-
-    def encode(
-        self,
-        tokenizer: "PreTrainedTokenizerBase",
-        examples: Examples,
-        progress: Callable[[int, int], None],
-    ) -> Part:
+    def encode(self, tokenizer: "PreTrainedTokenizerBase", examples: Examples, progress: Tell) -> Part:
         assert self.spec.max_length is not None
         encoded = encode(tokenizer, examples.texts, self.spec.max_length, progress)
         number = {label: index for index, label in enumerate(self.labels)}
         truth = np.array([number[label] for label in examples.labels], dtype=np.int64)
-        return Part(examples, encoded, truth)
+        return Part(examples, encoded, truth, len(encoded.truncated))
 
     def objective(self, model: nn.Module, train: Part) -> "CrossEntropy":
         weights = None
@@ -65,8 +56,8 @@ class Classification:
     def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
         logits = evaluate.logits(model, test.encoded, EVAL_BATCH, self.device)
         probabilities = evaluate.softmax(logits)
-        texts, row_ids = test.examples.texts, test.examples.row_ids
-        results = self.free_half.results(test.truth, probabilities, self.labels, texts, row_ids)
+        texts = test.examples.texts
+        results = self.free_half.results(test.truth, probabilities, self.labels)
         count = len(self.labels)
         guesses = {
             "majority": baselines.majority(train.truth, len(test.truth), count),
@@ -85,7 +76,28 @@ class Classification:
                 for name, guess in guesses.items()
             },
             results=results,
+            predictions=self._predictions(test, probabilities),
         )
+
+    def _predictions(self, test: Part, probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
+        """The most confident mistakes are the worst, then what was right with the least confidence."""
+        found = []
+        for row, (truth, shares) in enumerate(zip(test.truth.tolist(), probabilities.tolist(), strict=True)):
+            best = int(np.argmax(shares))
+            wrong = best != truth
+            found.append(
+                Prediction(
+                    row_id=test.examples.row_ids[row],
+                    text=test.examples.texts[row],
+                    truth=self.labels[truth],
+                    predicted=self.labels[best],
+                    wrong=wrong,
+                    badness=shares[best] if wrong else -shares[best],
+                    classes=tuple(dict.fromkeys((self.labels[truth], self.labels[best]))),
+                    detail={"probability": shares[best]},
+                )
+            )
+        return found
 
     def advice(self, loss: float, train: Part, best: dict[str, float]) -> str | None:
         if self.spec.class_weights or self.spec.label_smoothing:
@@ -96,12 +108,17 @@ class Classification:
         assert self.spec.learning_rate is not None
         return stalled(loss, train.truth, self.spec.learning_rate)
 
-    @staticmethod
-    def answer(model: Any, tokenizer: Any, max_length: int, inputs: Sequence[str]) -> list[dict[str, Any]]:
+    @classmethod
+    def open(cls, folder: Path, spec: RunSpec) -> tuple[Any, Any]:
+        return open_folder(folder, AutoModelForSequenceClassification)
+
+    @classmethod
+    def answer(cls, model: Any, tokenizer: Any, spec: RunSpec, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """{"label", "score", "probabilities": {label: p}} for each text, in order."""
+        assert spec.max_length is not None
         names = [model.config.id2label[index] for index in range(model.config.num_labels)]
         # Encoded as in the evaluation: there an empty text is one token, without which a decoder fails.
-        encoded = encode(tokenizer, inputs, max_length)
+        encoded = encode(tokenizer, inputs, spec.max_length)
         logits = evaluate.logits(model, encoded, ANSWER_BATCH, model.device)
         outputs = []
         for probabilities in evaluate.softmax(logits).tolist():

@@ -1,0 +1,94 @@
+"""run:ID: the finished model of an earlier run as the base of another."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.core.db import Database
+from app.core.files import ID_PATTERN, Files
+from app.core.tables import FINAL_STATES, Run
+from app.models.families import tasks_for
+from app.models.info import ModelInfo
+from app.models.inspect import Unusable, inspect_folder
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that is over. `folder`: its model, None if it has none. `labels`: of its head, [] without.
+    `sha256`: of its weights as it was exported, None for a run of before they were noted."""
+
+    id: str
+    name: str
+    task: str
+    state: str
+    model: str
+    folder: Path | None
+    labels: list[str]
+    sha256: str | None
+
+
+FindRun = Callable[[str], FinishedRun | None]
+
+
+def finished_run(database: Database, files: Files, run_id: str) -> FinishedRun | None:
+    """The run `run_id`, whatever its state; None if there is none."""
+    if not ID_PATTERN.match(run_id):
+        return None
+    with database.read() as session:
+        run = session.get(Run, run_id)
+    if run is None:
+        return None
+    folder = files.model(run_id)
+    usable = run.state in FINAL_STATES and (folder / "config.json").is_file()
+    return FinishedRun(
+        id=run.id,
+        name=run.name,
+        task=run.task,
+        state=run.state,
+        model=str(run.spec.get("model", "")),
+        folder=folder if usable else None,
+        labels=labels_of(folder) if usable else [],
+        sha256=run.weights_sha256,
+    )
+
+
+def model_of(found: FinishedRun) -> ModelInfo:
+    """What run:ID is. Raises Unusable."""
+    if found.state not in FINAL_STATES:
+        raise Unusable(f"is {found.state} yet: wait until it has finished")
+    if found.folder is None:
+        raise Unusable(f"has {found.state} without a model")
+    inspected = inspect_folder(found.folder)
+    return ModelInfo(
+        id=f"run:{found.id}",
+        title=found.name,
+        family=inspected.family,
+        kind="run",
+        tasks=tasks_for(inspected.family),
+        parameters=inspected.parameters,
+        max_length=inspected.max_length,
+        path=found.folder,
+        bytes=inspected.bytes,
+        note=f"{inspected.family} · a {found.task} run of yours",
+    )
+
+
+def labels_of(folder: Path) -> list[str]:
+    """The labels of a model folder's head in their order; [] if it says none."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        names = config.get("id2label") or {}
+        return [names[key] for key in sorted(names, key=int)]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
+
+
+def folder_sha256(folder: Path) -> str:
+    """SHA-256 over the folder's safetensors files, by name and content."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            whole.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()};".encode())
+    return whole.hexdigest()
