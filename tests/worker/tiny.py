@@ -1,14 +1,14 @@
 """Tiny model folders of real families: two layers, width 32, random weights, a tokenizer trained on `texts`.
 
 They are what a hub would give, only small: config.json, model.safetensors, tokenizer.json. Use them through
-load_classifier, or as HEADSTART_MODELS/NAME under the id local:NAME.
+a task's `load`, or as HEADSTART_MODELS/NAME under the id local:NAME.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertModel,
@@ -16,10 +16,15 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedConfig,
-    PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+
+from tests.worker import tiny_tokenizers as tokenizers
+from tests.worker.tiny_families import BUILDERS, bert_sizes, llama_sizes, save
+
+ENCODERS = ("bert", "roberta", "distilbert", "electra", "deberta-v2", "mpnet", "albert", "modernbert")
+DECODERS = ("gpt2", "llama", "qwen2")
+SEQ2SEQ = ("t5", "bart", "marian", "mbart", "nllb")
 
 POSITIVE = ("good", "great", "lovely", "fine", "bright", "superb")
 NEGATIVE = ("bad", "awful", "dull", "poor", "weak", "dreadful")
@@ -38,15 +43,25 @@ def toy(rows: int = 120) -> tuple[list[str], list[str]]:
     return texts, labels
 
 
+def build(family: str, folder: Path, texts: Iterable[str], dropout: float = 0.1, width: int = 32) -> Path:
+    """A folder of one of ENCODERS, DECODERS or SEQ2SEQ, as its published models are: reads 64 tokens (T5: any number).
+
+    Encoders have the head of their pre-training (ELECTRA: a discriminator's, so none for masked words), the
+    others their language model's. "nllb" is an m2m_100 with NLLB's tokenizer. `width`: a multiple of 8.
+    """
+    if family == "gpt2":
+        return build_gpt2(folder, texts, dropout, width)
+    if family == "llama":
+        return build_llama(folder, texts, dropout=dropout, width=width)
+    return BUILDERS[family](folder, list(texts), dropout, width)
+
+
 def build_bert(folder: Path, texts: Iterable[str], dropout: float = 0.1) -> Path:
     """An encoder like the starter: a bare BertModel whose tokenizer.json truncates and pads by itself."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    vocab = tokenizers.wordpieces(texts, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
-    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -63,26 +78,17 @@ def build_bert(folder: Path, texts: Iterable[str], dropout: float = 0.1) -> Path
         model_max_length=64,
         **names,
     )
-    config = BertConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
-    return _save(folder, BertModel, config, fast)
+    return save(folder, BertModel, BertConfig(vocab_size=len(fast), **bert_sizes(32, dropout)), fast)
 
 
-def build_gpt2(folder: Path, texts: Iterable[str], dropout: float = 0.1) -> Path:
+def build_gpt2(folder: Path, texts: Iterable[str], dropout: float = 0.1, width: int = 32) -> Path:
     """A decoder without a padding token: "<|endoftext|>" is all it has."""
-    fast = _byte_level(texts, ["<|endoftext|>"], eos_token="<|endoftext|>", bos_token="<|endoftext|>")
+    end = "<|endoftext|>"
+    fast = tokenizers.byte_level(texts, [end], eos_token=end, bos_token=end)
     config = GPT2Config(
         vocab_size=len(fast),
         n_positions=64,
-        n_embd=32,
+        n_embd=width,
         n_layer=2,
         n_head=4,
         resid_pdrop=dropout,
@@ -91,52 +97,33 @@ def build_gpt2(folder: Path, texts: Iterable[str], dropout: float = 0.1) -> Path
         bos_token_id=0,
         eos_token_id=0,
     )
-    return _save(folder, GPT2LMHeadModel, config, fast)
+    return save(folder, GPT2LMHeadModel, config, fast)
 
 
-def build_llama(folder: Path, texts: Iterable[str], eos: bool = True) -> Path:
+def build_llama(
+    folder: Path, texts: Iterable[str], eos: bool = True, dropout: float = 0.0, width: int = 32
+) -> Path:
     """A Llama whose texts begin with "<s>". Without `eos` its tokenizer has no token to pad with."""
     names = {"bos_token": "<s>", "eos_token": "</s>"} if eos else {"bos_token": "<s>"}
-    fast = _byte_level(texts, ["<s>", "</s>"] if eos else ["<s>"], **names)
+    fast = tokenizers.byte_level(texts, ["<s>", "</s>"] if eos else ["<s>"], **names)
     fast.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", 0)]
     )
-    config = LlamaConfig(
-        vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        bos_token_id=0,
-        eos_token_id=1 if eos else None,
+    ids: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1 if eos else None}
+    return save(
+        folder,
+        LlamaForCausalLM,
+        LlamaConfig(vocab_size=len(fast), **llama_sizes(width, dropout), **ids),
+        fast,
     )
-    return _save(folder, LlamaForCausalLM, config, fast)
 
 
-def _byte_level(texts: Iterable[str], special: list[str], **names: str) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+def build_chat_llama(folder: Path, texts: Iterable[str]) -> Path:
+    """A Llama with a chat template, as SmolLM2-Instruct: turns between "<|im_start|>" and "<|im_end|>"."""
+    start, end = "<|im_start|>", "<|im_end|>"
+    fast = tokenizers.byte_level(texts, [start, end], bos_token=start, eos_token=end, pad_token=end)
+    fast.chat_template = tokenizers.CHAT_TEMPLATE
+    ids: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    return save(
+        folder, LlamaForCausalLM, LlamaConfig(vocab_size=len(fast), **llama_sizes(32, 0.0), **ids), fast
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)  # type: ignore[no-untyped-call]
-
-
-def _save(
-    folder: Path,
-    family: type[PreTrainedModel],
-    config: PreTrainedConfig,
-    tokenizer: PreTrainedTokenizerFast,
-) -> Path:
-    torch.manual_seed(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    family(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
