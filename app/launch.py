@@ -215,7 +215,7 @@ def _check_roles(spec: RunSpec, chosen: Task) -> None:
 
 
 def _model_problems(spec: RunSpec, model: ModelInfo, chosen: Task) -> list[Problem]:
-    if spec.task not in model.tasks:
+    if not chosen.fits(model):
         can = f"; it can be used for {', '.join(model.tasks)}" if model.tasks else ""
         return [{"where": "model", "message": f"{spec.model} can't be used for {spec.task}{can}"}]
     return chosen.check_model(spec, model)
@@ -261,7 +261,7 @@ def _step_problems(prepared: Prepared) -> list[Problem]:
 
 def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name: str) -> Prepared:
     rows = part_sizes(examples)
-    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, spec.task)
+    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, task(spec.task).ability)
     filled = {name: getattr(defaults, name) for name in defaults.why if getattr(spec, name) is None}
     name = (spec.name or "").strip() or _name(dataset_name, model, spec)
     complete = spec.model_copy(update={**filled, "name": name})

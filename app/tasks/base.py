@@ -45,13 +45,15 @@ class Task(ABC):
     `primary`: the score of the validation part that chooses the best weights (a metric, or "loss").
     `curves`: what the page draws of validation/NAME beside the loss. `options`: the fields of a spec that mean
     something for this task beside those that all have (see app.core.spec.OPTIONS). `architectures`: of the models it works with.
-    `torch`: "module:Class" under worker/tasks/. `baselines`: (name, title), the strongest first.
+    `torch`: "module:Class" under worker/tasks/. `needs`: what a model must be able to do, one of app.models.families.tasks_for's
+    names ("" : the task's own). `baselines`: (name, title), the strongest first.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     about: ClassVar[str]
     torch: ClassVar[str]
+    needs: ClassVar[str] = ""
     inputs: ClassVar[tuple[tuple[Role, ...], ...]]
     architectures: ClassVar[tuple[Architecture, ...]] = ("encoder", "decoder")
     judged_by: ClassVar[tuple[Metric, ...]]
@@ -67,6 +69,15 @@ class Task(ABC):
         """Whether a lower `primary` is better."""
         found = (one for one in (*self.curves, *self.judged_by) if one.name == self.primary)
         return self.primary == "loss" or any(one.lower for one in found)
+
+    @property
+    def ability(self) -> str:
+        """What a model must be able to do."""
+        return self.needs or self.name
+
+    def fits(self, model: ModelInfo) -> bool:
+        """Whether a model can be used for this task."""
+        return self.ability in model.tasks
 
     # -- the data -------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ class Classification(Task):
     title = "Classification"
     about = "One label for each text: sentiment, topic, spam."
     torch = "classification:Classification"
+    needs = "classification"
     inputs = ((Role("text"), Role("label")),)
     judged_by = (
         Metric("accuracy", "accuracy"),
