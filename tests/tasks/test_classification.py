@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import Invalid
 from app.core.spec import RunSpec, parse_spec
 from app.tasks import TASKS, task
-from app.tasks.classification import Classification, expected_calibration_error
+from app.tasks.classification import Classification, expected_calibration_error, reliability
 from app.tasks.examples import Examples
 
 TASK = Classification()
@@ -24,12 +24,13 @@ def spec() -> RunSpec:
 
 def examples(*pairs: tuple[str, str]) -> Examples:
     texts, labels = [text for text, _ in pairs], [label for _, label in pairs]
-    return Examples(list(range(len(pairs))), texts, labels, ["train"] * len(pairs))
+    return Examples(list(range(len(pairs))), {"text": texts, "label": labels}, ["train"] * len(pairs))
 
 
 def test_the_registry_has_the_task_and_names_it_when_another_is_asked_for() -> None:
     assert task("classification") is TASKS["classification"]
-    assert (TASK.roles, TASK.primary) == (("text", "label"), "macro_f1")
+    assert [role.name for role in TASK.roles({})] == ["text", "label"]
+    assert (TASK.primary, TASK.primary_is_lower) == ("macro_f1", False)
     with pytest.raises(Invalid, match="no task 'ranking'; choose one of classification"):
         task("ranking")
 
@@ -134,9 +135,8 @@ def test_calibration_weighs_bins_by_their_rows() -> None:
 
 def test_results_by_hand() -> None:
     probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.4, 0.6, 0.0], [0.05, 0.95, 0.0]])
-    texts = ["first", "second", "third", "x" * 600]
 
-    found = TASK.results([0, 1, 0, 2], probabilities, ["a", "b", "c"], texts, [10, 20, 30, 40])
+    found = TASK.results([0, 1, 0, 2], probabilities, ["a", "b", "c"])
 
     assert found["labels"] == ["a", "b", "c"] and found["rows"] == 4
     assert found["confusion"] == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
@@ -145,26 +145,20 @@ def test_results_by_hand() -> None:
         {"label": "b", "precision": pytest.approx(1 / 3), "recall": 1.0, "f1": 0.5, "support": 1},
         {"label": "c", "precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1},
     ]
-    assert [error["row_id"] for error in found["errors"]] == [40, 30]
-    first = {
-        "row_id": 40,
-        "text": "x" * 500,
-        "label": "c",
-        "predicted": "b",
-        "probability": pytest.approx(0.95),
-    }
-    assert found["errors"][0] == first
     json.dumps(found, allow_nan=False)
 
 
-def test_the_100_most_confident_mistakes_are_kept() -> None:
-    rows = 150
-    wrong = np.linspace(0.51, 0.99, rows)
-    probabilities = np.stack([1 - wrong, wrong], axis=1)
+def test_the_reliability_diagram_has_the_bins_that_have_rows() -> None:
+    # Bins of width 1/15: 0.85 and 0.82 in (12/15, 13/15], 1.0 in the last.
+    top = np.array([0.85, 0.82, 1.0])
 
-    errors = TASK.results([0] * rows, probabilities, ["a", "b"], ["t"] * rows, range(rows))["errors"]
+    found = reliability(np.array([0, 1, 0]), np.stack([top, 1 - top], axis=1))
 
-    assert [error["row_id"] for error in errors] == list(range(149, 49, -1))
+    assert [(round(one["low"] * 15), one["rows"], one["accuracy"]) for one in found] == [
+        (12, 2, 0.5),
+        (14, 1, 1.0),
+    ]
+    assert found[0]["confidence"] == pytest.approx(0.835)
 
 
 @pytest.mark.parametrize(

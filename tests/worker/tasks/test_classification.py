@@ -5,14 +5,25 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from app.core.spec import parse_spec
 from app.tasks import TASKS
 from tests.worker.conftest import Case
-from worker.tasks import TORCH_TASKS
+from worker.tasks import TorchTask, torch_task
 from worker.tasks.classification import Classification, balanced
+
+SPEC = parse_spec(
+    {
+        "dataset": "abcdefabcdef",
+        "task": "classification",
+        "columns": {"text": "text", "label": "label"},
+        "max_length": 32,
+    }
+)
 
 
 def test_every_task_has_both_halves() -> None:
-    assert set(TORCH_TASKS) == set(TASKS)
+    for name in TASKS:
+        assert issubclass(torch_task(name), TorchTask)
 
 
 def test_balanced_weights_are_scikit_learns() -> None:
@@ -26,8 +37,8 @@ def test_answers_stand_in_the_order_of_the_inputs_whatever_their_length(
 ) -> None:
     loaded = case(family, rows=40)
     loaded.model.eval()
-    together = Classification.answer(loaded.model, loaded.tokenizer, 32, loaded.texts)
+    together = Classification.answer(loaded.model, loaded.tokenizer, SPEC, loaded.texts)
     for place in (0, 9, 39):
-        (alone,) = Classification.answer(loaded.model, loaded.tokenizer, 32, [loaded.texts[place]])
+        (alone,) = Classification.answer(loaded.model, loaded.tokenizer, SPEC, [loaded.texts[place]])
         assert together[place]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-5)
     assert list(together[0]["probabilities"]) == ["negative", "positive"]
