@@ -19,7 +19,6 @@ _SAMPLE_BYTES = 64 * 1024
 _SCAN_BYTES = 256 * 2**20
 _CONTEXT = 60
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
-_JSON = re.compile(rb'\s*[\[{]\s*(?:["{\[]|$)')
 _SPECIAL = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 _KANA = re.compile("[\u3041-\u30ff]")
 _BAD = re.compile(r"[\udc80-\udcff]")
@@ -120,8 +119,6 @@ def refuse_binary(head: bytes) -> None:
     for magic, what in _BINARY:
         if head[: len(magic)].lower() == magic.lower():
             raise Invalid(f"The file {what}", kind="file")
-    if _JSON.match(head):
-        raise Invalid("The file is JSON, not CSV. Save it as CSV with a header and upload that.", kind="file")
 
 
 def first_try(head: bytes, asked: str | None) -> Encoding:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.core.errors import Invalid, Problem
-from app.datasets.profile import ColumnProfile
+from app.datasets.column import ColumnProfile
 
 MAX_COLUMNS = 2000
 MAX_PROBLEMS = 20

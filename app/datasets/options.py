@@ -8,6 +8,13 @@ from app.core.errors import Invalid, Problem
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AUTO: Literal["auto"] = "auto"
+FORMATS = {
+    "csv": "a table (CSV, TSV)",
+    "tokens": "a table with one token a row",
+    "text": "plain text, one row a line",
+    "jsonl": "JSON lines",
+    "conll": "CoNLL",
+}
 # Python counts these among its text codecs, but nobody saves a spreadsheet in them.
 _ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem")
 
@@ -16,8 +23,8 @@ _ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "unde
 class ReadOptions:
     """Options for `DatasetStore.reread`.
 
-    A field that is None keeps what was asked before (at first: Headstart decides). `encoding`, `delimiter` and
-    `header` may be "auto": let Headstart decide again. `header` False names the columns column_1, column_2, …;
+    A field that is None keeps what was asked before (at first: Headstart decides). `encoding`, `delimiter`, `header`
+    and `format` may be "auto": let Headstart decide again. `format` is one of FORMATS. `header` False names the columns column_1, column_2, …;
     True takes line 1 as the header even if it looks like data. `skip_ragged` leaves out rows with too many or too few cells.
     """
 
@@ -25,6 +32,7 @@ class ReadOptions:
     delimiter: str | None = None
     header: bool | Literal["auto"] | None = None
     skip_ragged: bool | None = None
+    format: str | None = None
 
     def over(self, earlier: "ReadOptions") -> "ReadOptions":
         """These options, filled up with earlier ones."""
@@ -32,13 +40,13 @@ class ReadOptions:
             name: value if value is not None else getattr(earlier, name)
             for name, value in asdict(self).items()
         }
-        for name in ("encoding", "delimiter", "header"):
+        for name in ("encoding", "delimiter", "header", "format"):
             if values[name] == AUTO:
                 values[name] = None
         return ReadOptions(**values)
 
     def checked(self) -> "ReadOptions":
-        """Raises Invalid for an unknown encoding or delimiter."""
+        """Raises Invalid for an unknown encoding, delimiter or format."""
         problems: list[Problem] = []
         if self.encoding is not None and self.encoding != AUTO and not _is_text(self.encoding):
             message = f"{self.encoding!r} is no encoding that Headstart knows; try utf-8 or windows-1252"
@@ -46,6 +54,9 @@ class ReadOptions:
         if self.delimiter is not None and self.delimiter != AUTO and self.delimiter not in DELIMITERS:
             message = f"{self.delimiter!r} can't separate columns; use a comma, a semicolon, a tab or a vertical bar"
             problems.append({"where": "delimiter", "message": message})
+        if self.format is not None and self.format != AUTO and self.format not in FORMATS:
+            message = f"{self.format!r} is no format that Headstart reads; use {', '.join(FORMATS)}"
+            problems.append({"where": "format", "message": message})
         if problems:
             raise Invalid.from_problems("The file can't be read this way", problems)
         return self

@@ -19,7 +19,8 @@ from app.core.errors import Conflict, HeadstartError, Invalid, NotFound
 from app.core.files import ID_PATTERN, Files, read_json
 from app.core.tables import Dataset, DatasetVersion, Run
 from app.datasets import rows as parquet
-from app.datasets.ingest import PROFILE_FILE, Finding, Ingested, ingest
+from app.datasets.findings import Finding
+from app.datasets.ingest import PROFILE_FILE, Ingested, ingest
 from app.datasets.options import ReadOptions
 from app.datasets.upload import ORIGINAL, Upload, is_alive, label
 from app.datasets.views import errors_of, summary
@@ -221,7 +222,8 @@ class DatasetStore:
         options = ReadOptions.from_dict((dataset.options or {}).get("asked"))
         try:
             self._files.require_free(dataset.bytes, f"reading {dataset.name}")
-            self._succeed(dataset, ingest(folder / ORIGINAL, folder, options, self._progress(dataset.id)))
+            found = ingest(folder / ORIGINAL, folder, dataset.name, options, self._progress(dataset.id))
+            self._succeed(dataset, found)
         except _Gone:
             shutil.rmtree(self._files.dataset(dataset.id), ignore_errors=True)
         except HeadstartError as error:

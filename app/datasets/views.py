@@ -4,10 +4,11 @@ from typing import Any
 
 from app.core.clock import rfc3339
 from app.core.tables import Dataset, DatasetVersion
-from app.datasets.ingest import Finding
+from app.datasets.findings import Finding
 
 # What `options` says until the file was read.
 _UNDECIDED = {
+    "format": None,
     "encoding": None,
     "encoding_guessed": False,
     "delimiter": None,

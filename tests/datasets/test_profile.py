@@ -24,6 +24,7 @@ def test_counts_lengths_and_empty_cells() -> None:
         "distinct_capped": False,
         "mean_chars": 1.7,
         "max_chars": 3,
+        "numeric": False,
         "counts": {"b": 2, "a": 1, "ccc": 1},
     }
     assert profile.columns[0].empty_lines == [4, 5]

@@ -1,4 +1,4 @@
-"""The one pass over a file: bytes → text → rows with the line where each begins.
+"""The rows of a CSV: text → rows with the line where each begins.
 
 The csv module does the cutting; Python sees each row once, and cells only as whole columns of a block.
 """
@@ -7,71 +7,19 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from app.core.errors import Invalid
 from app.datasets.dialect import Dialect
 from app.datasets.encoding import Encoding
+from app.datasets.readers import source
+from app.datasets.readers.source import MAX_CELL, Block, open_text
 
-MAX_CELL = 10 * 2**20  # characters
-_MAX_LINE = 64 * 2**20  # bytes
-_CHUNK = 2**20
-# A block is what lies in memory at once: so many bytes of the file, or cells (a wide table), or rows.
-_BLOCK_BYTES = 8 * 2**20
-_BLOCK_CELLS = 500_000
-_BLOCK_ROWS = 16_384
 _BATCH = 64
 
 
-class NulFound(Exception):
-    """The file has a NUL byte."""
-
-
-class Source(io.RawIOBase):
-    """The file's bytes. Counts them, and stops at what is no text: a NUL byte or an endless line."""
-
-    def __init__(self, path: Path, may_have_nul: bool) -> None:
-        self.taken = 0
-        self._file = path.open("rb", buffering=0)
-        self._may_have_nul = may_have_nul
-        self._line_bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        chunk = self._file.read(min(len(buffer), _CHUNK)) or b""
-        buffer[: len(chunk)] = chunk
-        self.taken += len(chunk)
-        if not self._may_have_nul and b"\0" in chunk:
-            raise NulFound
-        last_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
-        self._line_bytes = self._line_bytes + len(chunk) if last_end < 0 else len(chunk) - last_end
-        if self._line_bytes > _MAX_LINE:
-            raise Invalid(
-                f"The file has a line of more than {_MAX_LINE // 2**20} MB, so it is no table of text. "
-                "Save it as CSV with one row a line.",
-                kind="file",
-            )
-        return len(chunk)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-@dataclass
-class Block:
-    """Consecutive rows, column by column; `lines[i]` is the physical line, from 1, where row i begins."""
-
-    columns: list[list[str]]
-    lines: list[int]
-
-
-class Reader:
+class CsvRows:
     """The rows of one file. `first` must be called before `blocks`.
 
     Blank lines are skipped. Rows of another width than the first row's are kept out of the blocks and told in `ragged`.
@@ -84,10 +32,7 @@ class Reader:
         self.ragged = 0
         self.ragged_rows: list[tuple[int, int]] = []  # (line, cells) of the first 20
         self._path, self._encoding, self._dialect = path, encoding, dialect
-        self._source = Source(path, encoding.codec.startswith(("utf-16", "utf-32")))
-        self._text = io.TextIOWrapper(
-            io.BufferedReader(self._source, _CHUNK), encoding.codec, errors="strict", newline=""
-        )
+        self._source, self._text = open_text(path, encoding)
         self._rows = dialect.reader(self._text)
         self._begin = 1  # the line where the next row, or batch of rows, begins
         self._more = True
@@ -112,11 +57,11 @@ class Reader:
 
     def blocks(self, width: int, first: tuple[list[str], int] | None = None) -> Iterator[Block]:
         """The rows of `width` cells behind the first, which comes along when it is given (no header)."""
-        rows_a_block = max(_BATCH, min(_BLOCK_ROWS, _BLOCK_CELLS // width))
+        rows_a_block = max(_BATCH, min(source.BLOCK_ROWS, source.BLOCK_CELLS // width))
         block = Block([[] for _ in range(width)], [])
         if first is not None:
             block = Block([[cell] for cell in first[0]], [first[1]])
-        stop = self.bytes_read + _BLOCK_BYTES
+        stop = self.bytes_read + source.BLOCK_BYTES
         while True:
             # A batch of rows is cut without Python in between, and dropped before the next: as many live lists
             # as a block has rows would keep the garbage collector busy.
@@ -134,7 +79,7 @@ class Reader:
             if block.lines and (ended or self.bytes_read >= stop or len(block.lines) >= rows_a_block):
                 yield block
                 block = Block([[] for _ in range(width)], [])
-                stop = self.bytes_read + _BLOCK_BYTES
+                stop = self.bytes_read + source.BLOCK_BYTES
             if ended:
                 return
 

@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import Invalid
-from app.datasets import reader as reader_module
 from app.datasets.dialect import Dialect
 from app.datasets.encoding import Encoding
-from app.datasets.reader import NulFound, Reader, open_quote
+from app.datasets.readers import source
+from app.datasets.readers.csv_rows import CsvRows, open_quote
+from app.datasets.readers.source import NulFound
 
 UTF8 = Encoding("utf-8-sig")
 
 
 def rows_of(
     path: Path, width: int, dialect: Dialect | None = None
-) -> tuple[list[tuple[int, list[str]]], Reader]:
-    reader = Reader(path, UTF8, dialect or Dialect(","))
+) -> tuple[list[tuple[int, list[str]]], CsvRows]:
+    reader = CsvRows(path, UTF8, dialect or Dialect(","))
     try:
         reader.first()
         rows = [
@@ -70,8 +71,8 @@ def test_batches_give_the_rows_and_lines_of_the_csv_module(tmp_path: Path, seed:
 def test_a_block_is_bounded_by_rows_cells_and_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.csv"
     path.write_text("a,b\n" + "1,2\n" * 1000)
-    monkeypatch.setattr(reader_module, "_BLOCK_CELLS", 400)
-    reader = Reader(path, UTF8, Dialect(","))
+    monkeypatch.setattr(source, "BLOCK_CELLS", 400)
+    reader = CsvRows(path, UTF8, Dialect(","))
     reader.first()
     sizes = [len(block.lines) for block in reader.blocks(2)]
     reader.close()
@@ -81,7 +82,7 @@ def test_a_block_is_bounded_by_rows_cells_and_bytes(tmp_path: Path, monkeypatch:
 def test_the_first_row_comes_along_when_it_is_data(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_text("\na,b\nc,d\n")
-    reader = Reader(path, UTF8, Dialect(","))
+    reader = CsvRows(path, UTF8, Dialect(","))
     first = reader.first()
     assert first == (["a", "b"], 2)
     blocks = list(reader.blocks(2, first))
@@ -91,7 +92,7 @@ def test_the_first_row_comes_along_when_it_is_data(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader_module, "_MAX_LINE", 1000)
+    monkeypatch.setattr(source, "_MAX_LINE", 1000)
     path = tmp_path / "file.csv"
     path.write_bytes(b"text,label\n" + b"x" * 3_000_000)
     with pytest.raises(Invalid, match="so it is no table of text"):

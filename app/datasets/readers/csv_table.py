@@ -1,0 +1,147 @@
+"""A table: CSV, TSV and their kin. The header, rows that don't fit, and what only the whole file shows."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import Invalid, Problem
+from app.datasets import header
+from app.datasets.dialect import Dialect
+from app.datasets.encoding import Encoding
+from app.datasets.findings import Finding, lines_text, warning
+from app.datasets.options import DELIMITERS, ReadOptions
+from app.datasets.profile import Profile
+from app.datasets.readers.csv_rows import CsvRows
+from app.datasets.readers.source import Block
+
+
+class CsvTable:
+    """Raises Invalid on opening for a file without rows and for a header that can't be one."""
+
+    def __init__(self, path: Path, encoding: Encoding, dialect: Dialect, options: ReadOptions) -> None:
+        self._rows = CsvRows(path, encoding, dialect)
+        try:
+            self._open(dialect, options)
+        except BaseException:
+            self._rows.close()
+            raise
+
+    def _open(self, dialect: Dialect, options: ReadOptions) -> None:
+        first = self._rows.first()
+        if first is None:
+            raise no_rows()
+        cells, self._line = first
+        header.refuse_too_many(len(cells))
+        if options.header is None:
+            header.refuse_data(cells, self._line)
+        self._has_header = options.header is not False
+        self.names = header.names(cells, self._line) if self._has_header else header.numbered(len(cells))
+        self._first = None if self._has_header else first
+        self._delimiter, self._options = dialect.delimiter, options
+
+    @property
+    def bytes_read(self) -> int:
+        return self._rows.bytes_read
+
+    def close(self) -> None:
+        self._rows.close()
+
+    def blocks(self) -> Iterator[Block]:
+        """Rows as wide as the first; nothing more once one is not, unless such rows are to be left out."""
+        for block in self._rows.blocks(len(self.names), self._first):
+            if self._rows.ragged and not self._options.skip_ragged:
+                block = Block([[] for _ in self.names], [])
+            yield block
+
+    def check(self, profile: Profile) -> None:
+        self.check_rows(profile.rows)
+        if self._options.header is None:
+            header.refuse_value(profile.names, profile.columns, profile.rows, self._line)
+
+    def check_rows(self, rows: int) -> None:
+        """Raises Invalid for rows that are ragged, or none at all."""
+        if self._rows.ragged and not self._options.skip_ragged:
+            raise self._ragged()
+        if not rows and self._rows.ragged:
+            raise Invalid(
+                f"No row has as many cells as line {self._line}, so nothing is left. Check the delimiter "
+                f"({DELIMITERS[self._delimiter]} was used).",
+                kind="no_rows",
+            )
+        if not rows:
+            raise Invalid(
+                f"The file has a header and no rows below it (columns: {_listed(self.names)}). "
+                "Add rows, or, if that line is data, read the file again and say that it has no header.",
+                kind="no_rows",
+            )
+
+    def _ragged(self) -> Invalid:
+        width, rows = len(self.names), self._rows
+        problems: list[Problem] = [
+            {"where": f"line {line}", "message": f"has {_cells(cells)} and needs {width}"}
+            for line, cells in rows.ragged_rows
+        ]
+        if rows.ragged == 1:
+            line, cells = rows.ragged_rows[0]
+            what = f"Line {line} has {_cells(cells)} where the first row has {width}."
+        else:
+            lines = lines_text([line for line, _ in rows.ragged_rows], rows.ragged)
+            what = f"{rows.ragged:,} rows have more or fewer cells than the first row's {width}: {lines}."
+        return Invalid(
+            f"{what} Put quotes around cells that contain a {DELIMITERS[self._delimiter]}, "
+            "or read the file again without these rows.",
+            problems,
+            kind="ragged",
+        )
+
+    def warnings(self, profile: Profile) -> list[Finding]:
+        found = self.row_warnings()
+        if len(profile.names) == 1:
+            found.append(
+                warning(
+                    f"column {profile.names[0]}",
+                    "This is the only column. To learn labels, a file needs a text column and a label column; "
+                    "if there are more columns, remove the lines above the header, or read the file again with "
+                    "another delimiter.",
+                )
+            )
+        for name, column in zip(profile.names, profile.columns, strict=True):
+            if self._has_header and column.counts is not None and column.counts[name]:
+                times = f"{column.counts[name]:,} time" + ("s" if column.counts[name] > 1 else "")
+                found.append(
+                    warning(
+                        f"column {name}",
+                        f"The column's name stands {times} among its values. "
+                        "Was the header repeated when files were joined?",
+                    )
+                )
+        return found
+
+    def row_warnings(self) -> list[Finding]:
+        """About rows that were left out."""
+        ragged = self._rows.ragged
+        if not ragged:
+            return []
+        lines = lines_text([line for line, _ in self._rows.ragged_rows], ragged)
+        rows = "1 row was" if ragged == 1 else f"{ragged:,} rows were"
+        return [
+            warning("rows", f"{rows} left out for having more or fewer cells than the first row: {lines}.")
+        ]
+
+    def used(self) -> dict[str, Any]:
+        return {"format": "csv", "delimiter": self._delimiter, "header": self._has_header}
+
+
+def no_rows() -> Invalid:
+    return Invalid(
+        "The file has no rows: it holds only blank lines. Choose a file with a header and rows below it.",
+        kind="no_rows",
+    )
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

@@ -1,0 +1,179 @@
+"""What every format is read from: bytes → physical lines → blocks of rows, in flat memory."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.core.errors import Invalid, Problem
+from app.datasets.encoding import Encoding
+from app.datasets.findings import Finding
+from app.datasets.profile import Profile
+
+MAX_CELL = 10 * 2**20  # characters
+MAX_FAULTS = 20
+_MAX_LINE = 64 * 2**20  # bytes
+CHUNK = 2**20
+# A block is what lies in memory at once: so many bytes of the file (or characters), or cells (a wide table), or rows.
+BLOCK_BYTES = 8 * 2**20
+BLOCK_CELLS = 500_000
+BLOCK_ROWS = 16_384
+
+
+class NulFound(Exception):
+    """The file has a NUL byte."""
+
+
+class Source(io.RawIOBase):
+    """The file's bytes. Counts them, and stops at what is no text: a NUL byte or an endless line."""
+
+    def __init__(self, path: Path, may_have_nul: bool) -> None:
+        self.taken = 0
+        self._file = path.open("rb", buffering=0)
+        self._may_have_nul = may_have_nul
+        self._line_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._file.read(min(len(buffer), CHUNK)) or b""
+        buffer[: len(chunk)] = chunk
+        self.taken += len(chunk)
+        if not self._may_have_nul and b"\0" in chunk:
+            raise NulFound
+        last_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        self._line_bytes = self._line_bytes + len(chunk) if last_end < 0 else len(chunk) - last_end
+        if self._line_bytes > _MAX_LINE:
+            raise Invalid(
+                f"The file has a line of more than {_MAX_LINE // 2**20} MB, so it is no table of text. "
+                "Save it with one row a line.",
+                kind="file",
+            )
+        return len(chunk)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_text(path: Path, encoding: Encoding) -> tuple[Source, io.TextIOWrapper]:
+    """The file's bytes and its text; only LF, CR and both together end a line, and they stay in it.
+
+    Reading raises UnicodeDecodeError, NulFound, and Invalid for a line without end.
+    """
+    source = Source(path, encoding.codec.startswith(("utf-16", "utf-32")))
+    text = io.TextIOWrapper(io.BufferedReader(source, CHUNK), encoding.codec, errors="strict", newline="")
+    return source, text
+
+
+class Lines:
+    """The physical lines of a file with their numbers from 1, without their ends.
+
+    Iterating raises what `open_text` says, and Invalid for a line of more than MAX_CELL characters.
+    """
+
+    def __init__(self, path: Path, encoding: Encoding) -> None:
+        self._source, self._text = open_text(path, encoding)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        for number, line in enumerate(self._text, 1):
+            if len(line) > MAX_CELL:
+                raise too_long(f"line {number}", "is longer")
+            # A byte order mark in the middle: files were joined.
+            yield number, line.rstrip("\r\n").lstrip("\ufeff")
+
+    @property
+    def bytes_read(self) -> int:
+        return self._source.taken
+
+    def close(self) -> None:
+        self._text.close()
+
+
+def too_long(where: str, what: str) -> Invalid:
+    """`where` (a line) `what` ("is longer", "has a cell") than a cell may be."""
+    message = f"{what} than {MAX_CELL // 2**20} MB: no text is that long"
+    return Invalid(f"{where.capitalize()} {message}.", [{"where": where, "message": message}], kind="file")
+
+
+@dataclass
+class Block:
+    """Consecutive rows, column by column; `lines[i]` is the physical line, from 1, where row i begins."""
+
+    columns: list[list[str]]
+    lines: list[int]
+
+
+def in_blocks(rows: Iterable[tuple[Sequence[str], int]], width: int) -> Iterator[Block]:
+    """Rows of `width` cells, each with its line, as blocks of bounded size."""
+    most = max(1, min(BLOCK_ROWS, BLOCK_CELLS // width))
+    block, chars = Block([[] for _ in range(width)], []), 0
+    for cells, line in rows:
+        for column, cell in zip(block.columns, cells, strict=True):
+            column.append(cell)
+            chars += len(cell)
+        block.lines.append(line)
+        if len(block.lines) >= most or chars >= BLOCK_BYTES:
+            yield block
+            block, chars = Block([[] for _ in range(width)], []), 0
+    if block.lines:
+        yield block
+
+
+class Table(Protocol):
+    """A file being read in one of the formats. Opening raises what reading does.
+
+    `names`: the columns. `blocks` gives the rows once. `check` then raises Invalid for what only the whole file
+    shows, and `warnings` says what the user should look at. `used` is what `options` shows of this format.
+    """
+
+    names: list[str]
+
+    @property
+    def bytes_read(self) -> int: ...
+
+    def blocks(self) -> Iterator[Block]: ...
+
+    def check(self, profile: Profile) -> None: ...
+
+    def warnings(self, profile: Profile) -> list[Finding]: ...
+
+    def used(self) -> dict[str, Any]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Faults:
+    """Lines that can't be used. All are told at once, or the first MAX_FAULTS, where reading stops."""
+
+    kind: str
+    help: str = ""
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, line: int, message: str) -> None:
+        """Raises Invalid when there are too many."""
+        self.found.append({"where": f"line {line}", "message": message})
+        if len(self.found) == MAX_FAULTS:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Raises Invalid if there are any."""
+        if not self.found:
+            return
+        first, others = self.found[0], len(self.found) - 1
+        more = (
+            ""
+            if not others
+            else " One more line has a fault."
+            if others == 1
+            else f" {others} more lines have faults."
+        )
+        if len(self.found) == MAX_FAULTS:
+            more = f" {others} more lines below it have faults, and reading stopped there."
+        help = f" {self.help}" if self.help else ""
+        raise Invalid(
+            f"{first['where'].capitalize()} {first['message']}.{help}{more}", self.found, kind=self.kind
+        )
