@@ -225,7 +225,7 @@ def test_a_model_that_is_all_that_is_wrong_gives_the_kind(
         (
             {"text": "text", "label": "label", "tags": "x"},
             "columns.tags",
-            "has no such role; it has text, label",
+            "has no such role here; it reads text and label",
         ),
         ({}, "columns.text", "is required"),
     ],
@@ -234,6 +234,25 @@ def test_roles_are_checked(
     launcher: Launcher, dataset: str, columns: dict[str, str], where: str, sentence: str
 ) -> None:
     assert sentence in faults(launcher, spec_of(dataset, columns=columns))[where]
+
+
+def test_one_role_has_one_column(launcher: Launcher, dataset: str) -> None:
+    columns = {"text": ["text", "label"], "label": "label"}
+
+    found = faults(launcher, spec_of(dataset, columns=columns))
+
+    assert "one column, not a list" in found["columns.text"]
+
+
+def test_an_unknown_task_names_those_there_are(launcher: Launcher, dataset: str) -> None:
+    assert "classification" in faults(launcher, spec_of(dataset, task="poetry"))["task"]
+
+
+def test_an_option_that_the_task_would_pass_over_is_refused(launcher: Launcher, dataset: str) -> None:
+    found = faults(launcher, spec_of(dataset, num_beams=2, target_language="fr"))
+
+    assert set(found) == {"num_beams", "target_language"}
+    assert found["num_beams"] == "means nothing for classification; leave it out"
 
 
 def test_a_fault_of_the_columns_does_not_hide_the_length(launcher: Launcher, dataset: str) -> None:

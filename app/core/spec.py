@@ -189,6 +189,8 @@ def problems_of(error: ValidationError) -> list[Problem]:
             message = f"must be a number (got {str(fault['input'])[:80]!r})"
         elif fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
             message = f"must be a JSON object (got {str(fault['input'])[:80]!r})"
+        elif where == "task":
+            message = f"{str(fault['input'])[:80]!r} is no task's name, as classification or tagging are"
         elif where == "dataset":
             message = f"{fault['input']!r} is no data set's id (12 characters of a-z and 0-9)"
         else:

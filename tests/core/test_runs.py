@@ -8,6 +8,8 @@ from app.core import attempts, events, runs
 from app.core.attempts import LEASE_SECONDS, Batch
 from app.core.db import Database
 from app.core.errors import Conflict, NotFound
+from app.core.files import new_id
+from app.core.spec import RunSpec
 from tests.conftest import TurnedClock
 
 QueueRun = Callable[[], str]
@@ -117,3 +119,24 @@ def test_only_a_run_that_is_over_is_removed_and_its_trace_goes_with_it(
         assert events.after(session, run_id, 0) == []
         with pytest.raises(NotFound):
             runs.get(session, run_id)
+
+
+def test_a_run_whose_model_another_began_with_is_not_removed(
+    database: Database, queue_run: QueueRun, spec: RunSpec, clock: TurnedClock
+) -> None:
+    parent = queue_run()
+    child, grandchild = new_id(), new_id()
+    with database.write() as session:
+        attempts.claim(session, parent, clock())
+        attempts.finish(session, parent, 1, "succeeded", clock())
+        runs.create(session, child, spec, "0" * 64, clock(), parent=(parent, "1" * 64))
+        runs.create(session, grandchild, spec, "0" * 64, clock(), parent=(child, "2" * 64))
+    with pytest.raises(Conflict, match="is the base of 'Reviews'"), database.write() as session:
+        runs.remove(session, parent)
+    with database.write() as session:
+        assert [run.id for run in runs.ancestors(session, grandchild)] == [child, parent]
+        assert [run.id for run in runs.children(session, parent)] == [child]
+        for run_id in (grandchild, child):
+            runs.request_cancel(session, run_id, clock())
+            runs.remove(session, run_id)
+        runs.remove(session, parent)

@@ -115,12 +115,12 @@ def test_the_trainer_finds_a_hub_model_without_asking(catalog: ModelCatalog) -> 
         ("openai-community/gpt2", "is written hub:openai-community/gpt2"),
         ("gpt2", "is written hub:gpt2"),
         ("tiny", "is local:tiny"),
-        ("run:abcdefabcdef", "A run can't be the model of another run yet"),
-        ("/etc/passwd", "write starter, local:NAME or hub:ID"),
-        ("Starter", "write starter, local:NAME or hub:ID"),
-        ("local:", "write starter, local:NAME or hub:ID"),
-        ("hub:", "write starter, local:NAME or hub:ID"),
-        ("", "write starter, local:NAME or hub:ID"),
+        ("run:abcdefabcdef", "there is no such run"),
+        ("/etc/passwd", "write starter, local:NAME, hub:ID or run:ID"),
+        ("Starter", "write starter, local:NAME, hub:ID or run:ID"),
+        ("local:", "write starter, local:NAME, hub:ID or run:ID"),
+        ("hub:", "write starter, local:NAME, hub:ID or run:ID"),
+        ("", "write starter, local:NAME, hub:ID or run:ID"),
     ],
 )
 def test_a_slip_gets_the_right_spelling(

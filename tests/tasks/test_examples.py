@@ -92,11 +92,10 @@ def test_an_unknown_data_set_is_not_found(store: DatasetStore, files: Files) -> 
 
 
 def test_a_part_is_examples_again() -> None:
-    examples = Examples(
-        [0, 1, 2], ["a", "b", "c"], ["x", "y", "x"], ["train", "test", "train"], {"empty text": 1}
-    )
+    values = {"text": ["a", "b", "c"], "label": ["x", "y", "x"]}
+    examples = Examples([0, 1, 2], values, ["train", "test", "train"], {"empty text": 1})
 
     train = examples.part("train")
 
-    assert train == Examples([0, 2], ["a", "c"], ["x", "x"], ["train", "train"])
+    assert train == Examples([0, 2], {"text": ["a", "c"], "label": ["x", "x"]}, ["train", "train"])
     assert len(examples.part("validation")) == 0

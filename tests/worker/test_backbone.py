@@ -167,11 +167,11 @@ def test_weights_that_are_not_numbers_are_refused(copy: Path, value: float) -> N
         load_classifier(copy, LABELS, 1)
 
 
-def test_a_family_that_cannot_classify_is_refused(copy: Path) -> None:
+def test_a_family_without_the_head_of_the_task_is_refused(copy: Path) -> None:
     MarianConfig(vocab_size=50, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0).save_pretrained(
         copy
     )
-    assert "can't classify" in refused(copy)
+    assert "can't do this task" in refused(copy)
 
 
 def test_a_broken_tokenizer_is_refused(copy: Path) -> None:
