@@ -9,9 +9,8 @@ from pathlib import Path
 from app.core.db import Database
 from app.core.files import ID_PATTERN, Files
 from app.core.tables import FINAL_STATES, Run
-from app.models.families import tasks_for
-from app.models.info import ModelInfo
-from app.models.inspect import Unusable, inspect_folder
+from app.models.info import ModelInfo, describe
+from app.models.inspect import Unusable
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,7 @@ def model_of(found: FinishedRun) -> ModelInfo:
         raise Unusable(f"is {found.state} yet: wait until it has finished")
     if found.folder is None:
         raise Unusable(f"has {found.state} without a model")
-    inspected = inspect_folder(found.folder)
-    return ModelInfo(
-        id=f"run:{found.id}",
-        title=found.name,
-        family=inspected.family,
-        kind="run",
-        tasks=tasks_for(inspected.family),
-        parameters=inspected.parameters,
-        max_length=inspected.max_length,
-        path=found.folder,
-        bytes=inspected.bytes,
-        note=f"{inspected.family} · a {found.task} run of yours",
-    )
+    return describe(found.folder, f"run:{found.id}", found.name, "run", f"a {found.task} run of yours")
 
 
 def labels_of(folder: Path) -> list[str]:

@@ -1,6 +1,6 @@
 """hub:ID: a model of the model hub, looked up before a run and fetched by the trainer.
 
-The web process asks only for the list of files and config.json, within a few seconds; the trainer downloads what
+The web process asks only for the list of files and a few small ones, within a few seconds; the trainer downloads what
 is on the allow-list and checks the folder like a local one. HF_HUB_OFFLINE, HF_ENDPOINT, HF_HOME and HF_TOKEN
 are the hub library's own and hold here too.
 """
@@ -18,8 +18,10 @@ from typing import Any
 
 from app.core.errors import Invalid, NoSpace
 from app.core.files import RESERVE, megabytes
+from app.models.families import tasks_for
 from app.models.info import ModelInfo
 from app.models.inspect import Unusable, check_config, inspect_folder, longest_input, read_json
+from app.models.tokenizer_files import has_chat_template, languages
 
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 # The whole look-up, name resolution included, which no HTTP timeout covers.
@@ -27,8 +29,11 @@ LOOKUP_SECONDS = 6.0
 _PROGRESS_SECONDS = 5.0
 # A full disk or a folder of somebody else's is no matter of the network.
 _DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+# What a look-up reads of a model.
+_SMALL = ("config.json", "tokenizer_config.json", "special_tokens_map.json")
 ALLOWED = [
     "config.json",
+    "generation_config.json",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-[0-9]*.safetensors",
@@ -43,6 +48,10 @@ ALLOWED = [
     "spm.model",
     "sentencepiece.bpe.model",
     "tokenizer.model",
+    "source.spm",
+    "target.spm",
+    "target_vocab.json",
+    "chat_template.jinja",
 ]
 
 
@@ -61,7 +70,7 @@ def check_id(name: str) -> None:
 def look_up(
     name: str, seconds: float = LOOKUP_SECONDS, endpoint: str | None = None, cache: Path | None = None
 ) -> ModelInfo:
-    """What hub:NAME is, by its file list and config.json; nothing large is loaded.
+    """What hub:NAME is, by its file list and the configs of model and tokenizer; nothing large is loaded.
 
     Blocks `seconds` at most. Raises Unusable, NoNetwork.
     """
@@ -126,11 +135,19 @@ def _ask(name: str, endpoint: str | None, cache: Path | None) -> ModelInfo:
         about = HfApi(endpoint=endpoint).model_info(name, timeout=4, files_metadata=True)
         sizes = {file.rfilename: int(file.size or 0) for file in about.siblings or []}
         _check_files(set(sizes))
-        path = hf_hub_download(
-            name, "config.json", revision=about.sha, endpoint=endpoint, cache_dir=cache, etag_timeout=4
+        config, tokenizer, special = (
+            read_json(
+                Path(
+                    hf_hub_download(
+                        name, file, revision=about.sha, endpoint=endpoint, cache_dir=cache, etag_timeout=4
+                    )
+                )
+            )
+            if file in sizes
+            else {}
+            for file in _SMALL
         )
-    config = read_json(Path(path))
-    family = check_config(config)
+    family = check_config(config, tokenizer)
     weights = "model.safetensors"
     shards = [weights] if weights in sizes else [file for file in sizes if _is_shard(file)]
     total = about.safetensors.total if about.safetensors is not None else None
@@ -139,11 +156,13 @@ def _ask(name: str, endpoint: str | None, cache: Path | None) -> ModelInfo:
         title=name,
         family=family,
         kind="hub",
-        tasks=["classification"],
+        tasks=tasks_for(family),
         parameters=total or None,
-        max_length=longest_input(config),
+        max_length=longest_input(config, tokenizer),
         bytes=sum(sizes[file] for file in shards) or None,
         note=f"{family} · from the model hub",
+        languages=languages(family, tokenizer, special, config),
+        has_chat_template=has_chat_template(tokenizer, set(sizes)),
     )
 
 

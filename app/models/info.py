@@ -1,8 +1,13 @@
 """What Headstart knows about a pre-trained model before anything is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from app.models.families import Architecture, architecture_of, tasks_for
+from app.models.inspect import inspect_folder
+
+Kind = Literal["starter", "local", "hub", "run"]
 
 
 @dataclass(frozen=True)
@@ -11,18 +16,26 @@ class ModelInfo:
 
     `family`: config.json's model_type. `max_length`: longest input in tokens, None: no fixed limit.
     `bytes`: size of the weights' files. `path`: the folder, None for a hub model that isn't fetched yet.
+    `languages`: codes with which its tokenizer marks source and target texts (mBART, NLLB), [] without.
     """
 
     id: str
     title: str
     family: str
-    kind: Literal["starter", "local", "hub", "run"]
+    kind: Kind
     tasks: list[str]
     parameters: int | None = None
     max_length: int | None = None
     path: Path | None = None
     bytes: int | None = None
     note: str = ""
+    languages: list[str] = field(default_factory=list)
+    has_chat_template: bool = False
+
+    @property
+    def architecture(self) -> Architecture | Literal[""]:
+        """ "" where the family is unknown: the model can't be used, or is not looked up yet."""
+        return architecture_of(self.family) or ""
 
     @property
     def float32_bytes(self) -> int:
@@ -43,3 +56,24 @@ class ModelInfo:
             if millions < 10
             else f"{millions:.1f} M"
         )
+
+
+def describe(
+    folder: Path, id: str, title: str, kind: Kind, note: str = "", root: Path | None = None
+) -> ModelInfo:
+    """What the model in `folder` is. `note` follows its family; `root`: see inspect_folder. Raises Unusable."""
+    found = inspect_folder(folder, root)
+    return ModelInfo(
+        id=id,
+        title=title,
+        family=found.family,
+        kind=kind,
+        tasks=tasks_for(found.family),
+        parameters=found.parameters,
+        max_length=found.max_length,
+        path=folder,
+        bytes=found.bytes,
+        note=f"{found.family} · {note}",
+        languages=found.languages,
+        has_chat_template=found.has_chat_template,
+    )

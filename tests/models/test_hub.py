@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.errors import Invalid, NoSpace
+from app.models.families import tasks_for
 from app.models.hub import NoNetwork, check_id, fetch, look_up
 from app.models.info import ModelInfo
 from app.models.inspect import Unusable
@@ -59,14 +60,33 @@ def test_other_names_are_refused(name: str) -> None:
         check_id(name)
 
 
-def test_a_look_up_reads_the_file_list_and_the_config_only(fake_hub: Hub, tmp_path: Path) -> None:
+def test_a_look_up_reads_the_file_list_and_the_configs_only(fake_hub: Hub, tmp_path: Path) -> None:
     fake_hub.repos["org/tiny"] = model_files()
 
     info = look_up("org/tiny", endpoint=fake_hub.endpoint, cache=tmp_path)
 
     assert (info.id, info.family, info.kind, info.parameters) == ("hub:org/tiny", "bert", "hub", 80)
     assert (info.max_length, info.bytes, info.path) == (64, len(model_files()["model.safetensors"]), None)
-    assert not [path for path in fake_hub.asked if path.endswith("safetensors")]
+    assert (info.tasks, info.architecture) == (tasks_for("bert"), "encoder")
+    read = {path.rpartition("/")[2] for path in fake_hub.asked if "/resolve/" in path}
+    assert read == {"config.json", "tokenizer_config.json"}
+
+
+def test_a_look_up_tells_languages_and_chat_template(fake_hub: Hub, tmp_path: Path) -> None:
+    fake_hub.repos["org/nllb"] = {
+        **model_files({"model_type": "m2m_100"}),
+        "special_tokens_map.json": b'{"additional_special_tokens": ["fra_Latn", "eng_Latn"]}',
+    }
+    fake_hub.repos["org/chat"] = {
+        **model_files({"model_type": "llama"}),
+        "chat_template.jinja": b"{{ messages }}",
+    }
+
+    nllb = look_up("org/nllb", endpoint=fake_hub.endpoint, cache=tmp_path)
+    chat = look_up("org/chat", endpoint=fake_hub.endpoint, cache=tmp_path)
+
+    assert (nllb.tasks, nllb.languages) == (["text2text"], ["eng_Latn", "fra_Latn"])
+    assert (nllb.has_chat_template, chat.has_chat_template) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +97,7 @@ def test_a_look_up_reads_the_file_list_and_the_config_only(fake_hub: Hub, tmp_pa
         ({"config.json": None}, "no config.json"),
         ({"config.json": json.dumps({**BERT, "auto_map": {"AutoModel": "x.Y"}}).encode()}, "code of its own"),
         ({"config.json": json.dumps({**BERT, "model_type": "whisper"}).encode()}, "family 'whisper'"),
+        ({"tokenizer_config.json": b'{"auto_map": {"AutoTokenizer": ["x.Y", null]}}'}, "code of its own"),
     ],
 )
 def test_a_look_up_refuses_what_the_trainer_would(
@@ -138,13 +159,19 @@ def test_a_hub_that_does_not_answer_is_given_up(fake_hub: Hub, tmp_path: Path) -
 
 def test_fetching_brings_the_allowed_files_only(fake_hub: Hub, tmp_path: Path) -> None:
     extra = {"modeling_tiny.py": b"boom", "pytorch_model.bin": b"boom", "onnx/model.safetensors": b"boom"}
-    fake_hub.repos["org/tiny"] = {**model_files(), **extra}
+    needed = {
+        "generation_config.json": b"{}",
+        "source.spm": b"s",
+        "target.spm": b"t",
+        "chat_template.jinja": b"c",
+    }
+    fake_hub.repos["org/tiny"] = {**model_files(), **needed, **extra}
     lines: list[str] = []
 
     folder = fetch(named("org/tiny"), lines.append, endpoint=fake_hub.endpoint, cache=tmp_path)
 
     assert folder.is_absolute() and folder.name == COMMIT
-    assert {path.name for path in folder.iterdir()} == set(model_files())
+    assert {path.name for path in folder.iterdir()} == {*model_files(), *needed}
     assert lines[0] == "Fetching hub:org/tiny from the model hub."
     assert "80 parameters" in lines[-1] or "bert" in lines[-1]
 

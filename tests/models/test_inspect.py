@@ -51,6 +51,13 @@ def test_parameters_are_those_that_torch_counts(tmp_path: Path) -> None:
         ({"model_type": "bloom"}, {"model_max_length": 700}, 700),
         ({"model_type": "bloom"}, {"model_max_length": 10**30}, None),
         ({"model_type": "mistral"}, {"model_max_length": 1e30}, None),
+        # BART's table of positions has two more rows than its config says, of its own accord.
+        ({"model_type": "bart", "max_position_embeddings": 1024, "pad_token_id": 1}, {}, 1024),
+        ({"model_type": "marian", "max_position_embeddings": 512}, {}, 512),
+        ({"model_type": "mbart"}, {}, 1024),
+        ({"model_type": "m2m_100", "max_position_embeddings": 1024}, {"model_max_length": 512}, 1024),
+        ({"model_type": "t5", "n_positions": 512}, {}, None),
+        ({"model_type": "t5"}, {"model_max_length": 512}, 512),
     ],
 )
 def test_longest_input_by_family(
@@ -77,8 +84,8 @@ def test_a_nonsensical_number_of_positions_is_refused(value: object) -> None:
         ({"text_config": {"_attn_implementation": {"": "owner/kernel"}}}, "code of the model hub"),
         ({"num_labels": 10**9}, "has num_labels 1000000000"),
         ({"num_hidden_layers": 10**7}, "num_hidden_layers"),
-        ({"model_type": "t5"}, "encoder-decoder"),
-        ({"model_type": "whisper"}, "can't classify text here; families that can: .*bert"),
+        ({"encoder_layers": 10**7}, "encoder_layers"),
+        ({"model_type": "whisper"}, "can't be fine-tuned here; families that can: .*bert.*marian"),
         ({"model_type": None}, "no model_type"),
         ({"model_type": ["bert"]}, "no model_type"),
     ],
@@ -94,7 +101,9 @@ def test_a_tokenizer_file_outside_of_the_folder_is_refused(name: object) -> None
         check_config(BERT, {"fast_tokenizer_files": [name]})
 
 
-@pytest.mark.parametrize("name", ["vocab", "merges", "gguf_file"])
+@pytest.mark.parametrize(
+    "name", ["vocab", "merges", "gguf_file", "source_spm", "target_vocab_file", "spm_file"]
+)
 def test_a_vocabulary_that_the_tokenizers_config_names_is_refused(name: str) -> None:
     with pytest.raises(Unusable, match="vocabulary file of its own"):
         check_config(BERT, {name: "/etc/passwd"})
@@ -130,13 +139,28 @@ def test_a_missing_file_is_named(write_model: WriteModel, missing: str, sentence
         inspect_folder(write_model("tiny", leave_out=(missing,)))
 
 
-@pytest.mark.parametrize("files", [("vocab.txt",), ("vocab.json", "merges.txt")])
-def test_word_lists_make_a_tokenizer(write_model: WriteModel, files: tuple[str, ...]) -> None:
-    folder = write_model("tiny", leave_out=("tokenizer.json",))
-    for name in files:
-        (folder / name).write_text("a")
+def test_what_the_tokenizers_files_say_is_told(write_model: WriteModel) -> None:
+    folder = write_model("nllb", {"model_type": "m2m_100"})
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "NllbTokenizer", "model_max_length": 64}'
+    )
+    (folder / "special_tokens_map.json").write_text('{"additional_special_tokens": ["fra_Latn", "eng_Latn"]}')
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
 
-    assert inspect_folder(folder).family == "bert"
+    found = inspect_folder(folder)
+
+    assert (found.languages, found.has_chat_template) == (["eng_Latn", "fra_Latn"], True)
+    assert not inspect_folder(write_model("tiny")).has_chat_template
+
+
+def test_a_model_whose_tokenizer_is_missing_is_refused(write_model: WriteModel) -> None:
+    folder = write_model("opus", {"model_type": "marian"}, leave_out=("tokenizer.json",))
+
+    with pytest.raises(Unusable, match=r"has no tokenizer: .*source\.spm, target\.spm, vocab\.json"):
+        inspect_folder(folder)
+    for name in ("source.spm", "target.spm", "vocab.json"):
+        (folder / name).write_text("a")
+    assert inspect_folder(folder).family == "marian"
 
 
 def test_pickled_weights_alone_are_refused_with_the_way_to_convert_them(write_model: WriteModel) -> None:

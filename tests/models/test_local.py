@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.models.families import tasks_for
 from app.models.inspect import Unusable
 from app.models.local import listed, local, local_folder, local_names
 from tests.models.conftest import WriteModel
@@ -16,7 +17,7 @@ def test_a_folder_is_found_by_its_name(write_model: WriteModel, models: Path) ->
     info = local(models, "my-model_1.0")
 
     assert (info.id, info.kind, info.path, info.parameters) == ("local:my-model_1.0", "local", folder, 80)
-    assert info.tasks == ["classification"]
+    assert (info.tasks, info.architecture) == (tasks_for("bert"), "encoder")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_the_list_names_unusable_folders_with_their_reason(write_model: WriteMod
     notes = {info.title: (info.tasks, info.note) for info in listed(models)}
 
     assert list(notes) == ["broken", "tiny", "with space"]
-    assert notes["tiny"] == (["classification"], "bert · local folder")
+    assert notes["tiny"] == (tasks_for("bert"), "bert · local folder")
     assert notes["broken"][0] == [] and "no config.json" in notes["broken"][1]
     assert notes["with space"][0] == [] and "letters, digits" in notes["with space"][1]
 
@@ -118,4 +119,4 @@ def test_an_unreadable_folder_is_listed_with_its_reason(write_model: WriteModel,
     (folder / "config.json").unlink()
     os.mkfifo(folder / "config.json")  # reading it would hang for ever
 
-    assert listed(models)[0].tasks == []
+    assert (listed(models)[0].tasks, listed(models)[0].architecture) == ([], "")
