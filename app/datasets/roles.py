@@ -96,6 +96,9 @@ def roles(columns: Mapping[str, ColumnProfile]) -> dict[str, str]:
     completion = _exactly(COMPLETION_NAMES, {n: c for n, c in plain.items() if n != prompt})
     if prompt and completion:
         found["prompt"], found["completion"] = prompt, completion
+    answers = (found["target"], found.get("completion"))
+    if found["label"] in answers and not _repeats(columns[found["label"] or ""], 1):
+        found["label"] = None
     return {role: column for role, column in found.items() if column is not None}
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from app.core.errors import Invalid
-from app.datasets.options import AUTO, ReadOptions
+from app.datasets.options import AUTO, FORMATS, ReadOptions
 from app.web import actions, uploads
 from app.web.body import JsonBody
 from app.web.services import DatasetId, ServicesDep
@@ -26,6 +26,7 @@ OPTIONS_BODY = {
                     "delimiter": {"type": ["string", "null"], "default": None},
                     "header": {"enum": [True, False, AUTO, None], "default": None},
                     "skip_ragged": {"type": ["boolean", "null"], "default": None},
+                    "format": {"enum": [*FORMATS, AUTO, None], "default": None},
                 },
             }
         }
@@ -89,7 +90,13 @@ def delete(dataset_id: DatasetId, services: ServicesDep) -> dict[str, int]:
 
 def read_options(value: Any) -> ReadOptions:
     """ReadOptions out of JSON. Raises Invalid with every problem."""
-    kinds: dict[str, type] = {"encoding": str, "delimiter": str, "header": bool, "skip_ragged": bool}
+    kinds: dict[str, type] = {
+        "encoding": str,
+        "delimiter": str,
+        "header": bool,
+        "skip_ragged": bool,
+        "format": str,
+    }
     if not isinstance(value, dict):
         raise Invalid('Send the options as a JSON object, for example {"encoding": "windows-1252"}.')
     problems = []

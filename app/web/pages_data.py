@@ -7,9 +7,9 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.datastructures import UploadFile
 
 from app.core.errors import Invalid, NotFound
-from app.datasets.options import AUTO, DELIMITERS, ReadOptions
+from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
-from app.web import pictures, show, uploads
+from app.web import entities, pictures, show, uploads
 from app.web.body import FormFields
 from app.web.download import Download
 from app.web.services import DatasetId, Services, ServicesDep
@@ -90,6 +90,7 @@ async def reread(dataset_id: DatasetId, services: ServicesDep, form: FormFields)
         delimiter={"tab": "\t"}.get(form.get("delimiter", ""), form.get("delimiter")) or AUTO,
         header=headers.get(form.get("header", ""), AUTO),
         skip_ragged="skip_ragged" in form,
+        format=form.get("format") or AUTO,
     )
     await uploads.reread(services, dataset_id, options)
     return redirect(f"/data/{dataset_id}")
@@ -108,6 +109,7 @@ def dataset_context(
     """What the page of a data set shows."""
     ready = view["state"] == "ready"
     profile = view["profile"] or {}
+    roles = profile.get("roles", {})  # a profile of an earlier Headstart has none
     chosen = chosen_columns(view, text, label)
     page = services.datasets.rows(view["id"], 0, PREVIEW_ROWS) if ready else None
     users = [row for row in show.run_rows(services) if row["dataset"] == view["id"]]
@@ -117,7 +119,12 @@ def dataset_context(
         "page": page,
         "profile": profile.get("columns", {}),
         "users": users,
+        "entities": entities.preview(page["items"], roles) if page else [],
+        "roles": roles,
+        # Where no column can be a label there is nothing to choose.
+        "fixed": "tokens" in roles or len(view["columns"] or []) == 1,
         "encodings": ENCODINGS,
+        "formats": FORMATS,
         "delimiters": {"tab" if key == "\t" else key: name for key, name in DELIMITERS.items()},
         **(
             label_context(view, chosen["label"])
