@@ -1,14 +1,15 @@
-"""Defaults for fine-tuning by family, size and number of training rows, each with its reason.
+"""Defaults for fine-tuning by task, family, size and number of training rows, each with its reason.
 
-The table is the project's own (defaults.md of the design): recipes of google-research/bert, fairseq,
-google-research/electra, the DeBERTa-v3 and ModernBERT cards, and Mosbach et al. 2021 ("On the Stability of
-Fine-tuning BERT") for the length of training on small sets; the rest is judgement and says so.
+The table is the project's own (defaults.md of the design): recipes of google-research/bert, fairseq (RoBERTa, BART,
+mBART), google-research/electra, the DeBERTa-v3 and ModernBERT cards, transformers' page on T5 and its run_mlm,
+Gururangan et al. 2020 ("Don't Stop Pretraining"), and Mosbach et al. 2021 ("On the Stability of Fine-tuning BERT")
+for the length of training on small sets; the rest is judgement and says so.
 """
 
 import math
 from dataclasses import dataclass
 
-from app.models.families import is_decoder
+from app.models.families import architecture_of, is_decoder
 from app.models.info import ModelInfo
 
 MAX_LENGTH = 128
@@ -17,6 +18,7 @@ LARGE = 250_000_000
 # Multilingual vocabularies make XLM-R base 278 M and DeBERTa-v3 base 184 M: "large" begins later there.
 LARGE_ROBERTA = 320_000_000
 LEAST_STEPS = 500
+WRITING = ("text2text", "generation", "adaptation")
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "data2vec-text", "roberta-prelayernorm")
 
 
@@ -46,11 +48,26 @@ class Recipe:
     warmup_steps: int | None = None
 
 
-def recipe_for(info: ModelInfo) -> Recipe:
-    """The row of the table for a model. A model of unknown size counts as a base model."""
+def recipe_for(info: ModelInfo, task: str = "classification") -> Recipe:
+    """The row of the table for a model and a task. A model of unknown size counts as a base model."""
     family, size = info.family, info.parameters
-    small = size is not None and size <= SMALL
+    # ALBERT shares one layer's weights among all: few parameters, but a base model's depth and width.
+    small = size is not None and size <= SMALL and family != "albert"
     large = size is not None and size >= LARGE
+    if task == "adaptation":
+        if small and not is_decoder(family):
+            return Recipe(
+                "the adaptation of small encoders",
+                1e-4,
+                0.06,
+                16,
+                0.01,
+                "judgement, after Gururangan et al. 2020",
+            )
+        source = "transformers' run_mlm and run_clm; warm-up and decay of Gururangan et al. 2020"
+        return Recipe("adaptation", 5e-5, 0.06, 16, 0.01, source)
+    if architecture_of(family) == "seq2seq":
+        return _seq2seq(family)
     if is_decoder(family):
         return Recipe(
             "decoders, all weights learn", 2e-5, 0.04, 16, 0.0, "judgement, for 100–400 M parameters"
@@ -66,8 +83,7 @@ def recipe_for(info: ModelInfo) -> Recipe:
         return Recipe("DeBERTa base", 2e-5, 0.1, 32, 0.01, "DeBERTa-v3's model card", 500)
     if family == "modernbert":
         return Recipe("ModernBERT", 5e-5, 0.06, 32, 5e-6, "ModernBERT's GLUE jobs")
-    # ALBERT shares one layer's weights among all: few parameters, but a base model's depth and width.
-    if small and family != "albert":
+    if small:
         source = "google-research/bert, miniatures (3e-5 to 3e-4)"
         return Recipe("small BERTs of up to 40 M parameters", 1e-4, 0.1, 32, 0.01, source)
     if family in _ROBERTA:
@@ -79,6 +95,20 @@ def recipe_for(info: ModelInfo) -> Recipe:
     return Recipe("BERT, DistilBERT and MPNet base", 3e-5, 0.1, 16, 0.01, "judgement")
 
 
+def _seq2seq(family: str) -> Recipe:
+    if family == "t5":
+        return Recipe("T5", 1e-4, 0.1, 16, 0.0, "transformers' page on T5 (1e-4 to 3e-4)")
+    if family in ("mt5", "umt5"):
+        return Recipe("mT5", 1e-4, 0.1, 16, 0.0, "judgement, as T5")
+    if family == "marian":
+        return Recipe("Marian", 2e-5, 0.06, 32, 0.01, "Hugging Face's course on translation")
+    if family == "bart":
+        return Recipe("BART", 3e-5, 0.1, 16, 0.01, "fairseq's recipe for summaries", 500)
+    if family == "mbart":
+        return Recipe("mBART", 3e-5, 0.06, 16, 0.0, "fairseq's recipe for translation")
+    return Recipe("other encoder-decoders", 3e-5, 0.06, 16, 0.01, "judgement, as BART")
+
+
 def defaults_for(
     info: ModelInfo,
     train_rows: int,
@@ -86,14 +116,17 @@ def defaults_for(
     accumulation: int = 1,
     task: str = "classification",
 ) -> Defaults:
-    """The defaults for a model and so many training rows.
+    """The defaults for a model, a task and so many training rows.
 
     `batch_size` and `accumulation`: what the user chose, since the number of epochs depends on the steps they give.
     """
-    recipe = recipe_for(info)
+    recipe = recipe_for(info, task)
     batch = batch_size or recipe.batch_size
     steps_per_epoch = steps_of(train_rows, batch, accumulation, epochs=1)
-    epochs, why_epochs = _epochs(train_rows, max(1, steps_per_epoch))
+    if task in WRITING:
+        epochs, why_epochs = _epochs_of_writing(train_rows)
+    else:
+        epochs, why_epochs = _epochs(train_rows, max(1, steps_per_epoch))
     warmup, why_warmup = recipe.warmup_ratio, f"{recipe.warmup_ratio:.0%} of the steps"
     if recipe.warmup_steps is not None:
         warmup = round(min(warmup, recipe.warmup_steps / max(1, steps_per_epoch * epochs)), 4)
@@ -142,6 +175,13 @@ def _epochs(rows: int, steps_per_epoch: int) -> tuple[int, str]:
                 f"{epochs} epochs for {rows:,} training rows: the more rows, the fewer rounds (judgement)",
             )
     return 1, f"1 epoch for {rows:,} training rows: the more rows, the fewer rounds (judgement)"
+
+
+def _epochs_of_writing(rows: int) -> tuple[int, str]:
+    """Each token is an example here, so a row teaches more than one label does, and is soon known by heart."""
+    epochs = 5 if rows < 3_000 else 3 if rows <= 100_000 else 1
+    why = "what is written is learnt from every token, and by heart after a few rounds (judgement)"
+    return epochs, f"{epochs} epoch{'s' if epochs > 1 else ''} for {rows:,} training rows: {why}"
 
 
 def _why_length(limit: int | None) -> str:

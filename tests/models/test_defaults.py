@@ -49,6 +49,51 @@ def test_by_family_and_size(family: str, millions: float | None, expected: tuple
     assert recipe(defaults_for(model(family, millions), 4_800)) == expected
 
 
+@pytest.mark.parametrize(
+    ("family", "millions", "task", "expected"),
+    [
+        ("t5", 60, "text2text", (1e-4, 0.1, 16, 0.0)),
+        ("mt5", 300, "text2text", (1e-4, 0.1, 16, 0.0)),
+        ("marian", 75, "text2text", (2e-5, 0.06, 32, 0.01)),
+        ("mbart", 610, "text2text", (3e-5, 0.06, 16, 0.0)),
+        ("m2m_100", 615, "text2text", (3e-5, 0.06, 16, 0.01)),
+        ("pegasus", 568, "text2text", (3e-5, 0.06, 16, 0.01)),
+        ("llama", 135, "generation", (2e-5, 0.04, 16, 0.0)),
+        ("llama", 135, "adaptation", (5e-5, 0.06, 16, 0.01)),
+        ("bert", 110, "adaptation", (5e-5, 0.06, 16, 0.01)),
+        ("electra", 110, "adaptation", (5e-5, 0.06, 16, 0.01)),
+        ("bert", 22.7, "adaptation", (1e-4, 0.06, 16, 0.01)),
+        ("albert", 11.7, "adaptation", (5e-5, 0.06, 16, 0.01)),
+        ("bert", 110, "tagging", (3e-5, 0.1, 16, 0.01)),
+    ],
+)
+def test_by_task(family: str, millions: float, task: str, expected: tuple[float, ...]) -> None:
+    assert recipe(defaults_for(model(family, millions), 4_800, task=task)) == expected
+
+
+def test_bart_warms_up_by_500_steps_but_at_most_a_tenth() -> None:
+    # 16,000 rows / 16 × 3 epochs = 3,000 steps; 64,000 rows: 12,000 steps.
+    assert recipe(defaults_for(model("bart", 139), 16_000, task="text2text")) == (3e-5, 0.1, 16, 0.01)
+    assert defaults_for(model("bart", 139), 64_000, task="text2text").warmup_ratio == round(500 / 12_000, 4)
+
+
+@pytest.mark.parametrize("task", ["text2text", "generation", "adaptation"])
+@pytest.mark.parametrize(
+    ("rows", "epochs"), [(1, 5), (200, 5), (2_999, 5), (3_000, 3), (100_000, 3), (100_001, 1)]
+)
+def test_what_is_written_takes_fewer_epochs(task: str, rows: int, epochs: int) -> None:
+    defaults = defaults_for(model("gpt2", 124), rows, task=task)
+
+    assert defaults.epochs == epochs
+    assert f"{epochs} epoch" in defaults.why["epochs"] and "every token" in defaults.why["epochs"]
+    assert set(defaults.why) == FIELDS
+
+
+@pytest.mark.parametrize("task", ["multilabel", "pair", "score", "tagging"])
+def test_tasks_with_labels_train_as_long_as_classification(task: str) -> None:
+    assert defaults_for(starter(), 400, task=task) == defaults_for(starter(), 400)
+
+
 def test_deberta_warms_up_by_steps_but_at_most_a_tenth() -> None:
     # 19,200 rows / 32 × 5 epochs = 3,000 steps; 80,000 / 32 × 3 = 7,500 steps.
     assert defaults_for(model("deberta-v2", 184), 19_200).warmup_ratio == 0.1
