@@ -96,8 +96,7 @@ def roles(columns: Mapping[str, ColumnProfile]) -> dict[str, str]:
     completion = _exactly(COMPLETION_NAMES, {n: c for n, c in plain.items() if n != prompt})
     if prompt and completion:
         found["prompt"], found["completion"] = prompt, completion
-    answers = (found["target"], found.get("completion"))
-    if found["label"] in answers and not _repeats(columns[found["label"] or ""], 1):
+    if label in (found["target"], found.get("completion")) and label and not _repeats(columns[label], 1):
         found["label"] = None
     return {role: column for role, column in found.items() if column is not None}
 

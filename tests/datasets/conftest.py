@@ -28,9 +28,9 @@ class Bench:
         upload.commit()
         return upload.id
 
-    def read(self, content: bytes | str, **options: Any) -> dict[str, Any]:
-        """Uploads and reads; `options` as for reread. Returns the view."""
-        dataset_id = self.upload(content)
+    def read(self, content: bytes | str, name: str = "reviews.csv", **options: Any) -> dict[str, Any]:
+        """Uploads as `name` and reads; `options` as for reread. Returns the view."""
+        dataset_id = self.upload(content, name)
         self.store.read(dataset_id)
         return self.again(dataset_id, **options) if options else self.store.view(dataset_id)
 
@@ -68,6 +68,18 @@ def bench(tmp_path: Path) -> Any:
     made = Bench(tmp_path)
     yield made
     made.database.close()
+
+
+def warnings(view: dict[str, Any]) -> list[str]:
+    assert all(problem["severity"] == "warning" for problem in view["problems"])
+    return [f"{problem['where']}: {problem['message']}" for problem in view["problems"]]
+
+
+def failure(view: dict[str, Any]) -> tuple[str, str]:
+    assert view["state"] == "failed", view
+    assert view["rows"] is None and view["profile"] is None
+    assert view["problems"] and all(problem["severity"] == "error" for problem in view["problems"])
+    return view["error"]["kind"], view["error"]["message"]
 
 
 def csv_of(rows: int, classes: tuple[str, ...] = ("pos", "neg")) -> str:

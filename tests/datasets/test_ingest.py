@@ -1,26 +1,12 @@
 """What a user's file becomes, from the bytes to the sentences."""
 
 import codecs
-from typing import Any
 
 import pytest
 
 from app.datasets.findings import lines_text
 
-from .conftest import Bench, csv_of
-
-
-def warnings(view: dict[str, Any]) -> list[str]:
-    assert all(problem["severity"] == "warning" for problem in view["problems"])
-    return [f"{problem['where']}: {problem['message']}" for problem in view["problems"]]
-
-
-def failure(view: dict[str, Any]) -> tuple[str, str]:
-    assert view["state"] == "failed", view
-    assert view["rows"] is None and view["profile"] is None
-    assert view["problems"] and all(problem["severity"] == "error" for problem in view["problems"])
-    return view["error"]["kind"], view["error"]["message"]
-
+from .conftest import Bench, csv_of, failure, warnings
 
 # -- line ends, quotes, blank lines
 

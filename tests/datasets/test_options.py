@@ -12,7 +12,10 @@ def test_what_is_not_asked_stays_as_it_was() -> None:
 
 def test_auto_lets_headstart_decide_again() -> None:
     earlier = ReadOptions(encoding="utf-16", delimiter=";", header=False, format="text")
-    assert ReadOptions(encoding="auto", delimiter="auto", header="auto", format="auto").over(earlier) == ReadOptions()
+    assert (
+        ReadOptions(encoding="auto", delimiter="auto", header="auto", format="auto").over(earlier)
+        == ReadOptions()
+    )
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "base64", "rot13", "unicode_escape", "idna", "", "a\0b"])
