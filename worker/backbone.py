@@ -3,6 +3,7 @@
 Loading never reaches a network, never runs code from the folder and reads safetensors only.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -220,7 +221,10 @@ def quiet() -> Iterator[None]:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with warnings.catch_warnings():
+            # Marian's tokenizer can do without: it only evens out punctuation.
+            warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+            yield
     finally:
         logging.set_verbosity(level)
         if bars:

@@ -80,6 +80,7 @@ class Finetune:
         recorder.progress(phase="reading")
         examples = load_examples(self.store, self.files, spec)
         self.task = torch_task(spec.task)(spec, examples, self.device)
+        self.task.tell = lambda _done, _total: self._check_cancel()
         self.rows = part_sizes(examples)
         recorder.log("info", "Rows: {train} train, {validation} validation, {test} test.".format(**self.rows))
         for reason, count in examples.dropped.items():

@@ -3,8 +3,9 @@
 from app.core.errors import Invalid
 from app.tasks.base import Task
 from app.tasks.classification import Classification
+from app.tasks.text2text import Text2Text
 
-TASKS: dict[str, Task] = {one.name: one for one in (Classification(),)}
+TASKS: dict[str, Task] = {one.name: one for one in (Classification(), Text2Text())}
 
 
 def task(name: str) -> Task:

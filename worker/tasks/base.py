@@ -88,6 +88,8 @@ class TorchTask(ABC):
     def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
         self.spec, self.device = spec, device
         self.labels = task(spec.task).labels(examples)
+        # For what takes long in `judge` and `measure`: the trainer sees a cancel here.
+        self.tell: Tell = lambda _done, _total: None
 
     @abstractmethod
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
