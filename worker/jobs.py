@@ -30,13 +30,29 @@ def register_runs(celery: Celery, settings: Settings) -> Hooks:
 
 
 def register_predict(celery: Celery, settings: Settings) -> Hooks:
-    """The task that answers a question, and the loaded models behind it."""
+    """The task that answers a question, the loaded models behind it, and the files that are predicted beside it."""
+    from worker.file_jobs import FileJobs
     from worker.predictor import Answering
 
-    answering = Answering(settings)
+    answering, file_jobs = Answering(settings), FileJobs(settings)
 
     @celery.task(name=PREDICT_TASK)  # type: ignore[untyped-decorator]
     def predict(**message: Any) -> None:
         answering.answer(**message)
 
-    return answering
+    return Together(answering, file_jobs)
+
+
+class Together:
+    """Several hooks as one."""
+
+    def __init__(self, *hooks: Hooks) -> None:
+        self._hooks = hooks
+
+    def start(self) -> None:
+        for one in self._hooks:
+            one.start()
+
+    def stop(self) -> None:
+        for one in self._hooks:
+            one.stop()

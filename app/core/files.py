@@ -49,6 +49,10 @@ class Files:
     def checkpoint_zip(self, run_id: str) -> Path:
         return self.run(run_id) / "checkpoint.zip"
 
+    def predicted(self, run_id: str, file_id: str) -> Path:
+        """The folder of a file that is predicted with the model of a run."""
+        return self.run(run_id) / "files" / _checked(file_id)
+
     @property
     def cache(self) -> Path:
         return self.root / "cache"

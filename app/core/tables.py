@@ -113,3 +113,29 @@ class Event(SQLModel, table=True):
     kind: str
     payload: dict[str, Any] = _json(nullable=False)
     time: float
+
+
+class FilePrediction(SQLModel, table=True):
+    """A file that is predicted row by row with the model of a run; moves are in app.core.file_predictions.
+
+    Its files are in runs/RUN/files/ID/: original, result.csv. `columns`: role → column, empty until the user has
+    said. `done` of `rows` (None until the file was read). `lease_until` with `attempt` is the fence, as with runs.
+    """
+
+    __tablename__ = "file_prediction"
+
+    id: str = Field(primary_key=True)
+    run_id: str = Field(foreign_key="run.id", ondelete="CASCADE", index=True)
+    name: str
+    columns: dict[str, str] = _json(nullable=False)
+    state: str = "queued"
+    attempt: int = 0
+    lease_until: float | None = None
+    cancel_requested: bool = False
+    failures: int = 0
+    rows: int | None = None
+    done: int = 0
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    error: dict[str, Any] | None = _json()

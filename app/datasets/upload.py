@@ -21,18 +21,16 @@ _BUFFER = 2**20
 _LOOK_AT_DISK_EVERY = 64 * 2**20
 
 
-class Upload:
-    """One upload. End it with `commit` or `abort`; a process that dies leaves a folder that `sweep` removes.
+class Incoming:
+    """A file that comes into `folder`, which is new. End it with `commit` or `abort`.
 
-    The open file carries a lock all the time: that is how `sweep` tells a living upload from a dead one.
+    The open file carries a lock all the time: that is how a living upload is told from a dead one.
     """
 
-    def __init__(self, database: Database, files: Files, name: str, clock: Clock = time.time) -> None:
-        self.id = new_id()
+    def __init__(self, files: Files, folder: Path, name: str) -> None:
         self.bytes = 0
-        self._database, self._files, self._name, self._clock = database, files, name, clock
+        self._files, self._folder, self._name = files, folder, name
         self._looked = 0
-        folder = files.version(self.id, 1)
         folder.mkdir(parents=True)
         self._part = folder / PART
         self._file = self._part.open("wb", buffering=_BUFFER)
@@ -51,7 +49,7 @@ class Upload:
                 self._full(OSError(errno.ENOSPC, "reserve reached"))
 
     def commit(self) -> None:
-        """Makes the file durable and the data set known (state "reading"). Raises Invalid if it is empty."""
+        """Makes the file durable and known. Raises Invalid if it is empty."""
         if self.bytes == 0:
             self.abort()
             raise Invalid(f"{self._name} is empty: there is nothing in it. Choose a file with rows.")
@@ -61,24 +59,24 @@ class Upload:
         except OSError as error:
             self._full(error)
         os.replace(self._part, self._part.with_name(ORIGINAL))
-        for folder in (self._part.parent, self._part.parent.parent, self._part.parent.parent.parent):
+        for folder in (self._folder, self._folder.parent, self._folder.parent.parent):
             sync_folder(folder)
-        dataset = Dataset(
-            id=self.id,
-            name=self._name,
-            bytes=self.bytes,
-            created_at=self._clock(),
-            options={"asked": ReadOptions().as_dict()},
-        )
-        with self._database.write() as session:
-            session.add(dataset)
+        self._known()
         self._file.close()
 
     def abort(self) -> None:
         """Removes everything. Does no harm after an error."""
-        shutil.rmtree(self._files.dataset(self.id), ignore_errors=True)
+        shutil.rmtree(self._whole, ignore_errors=True)
         with contextlib.suppress(OSError):  # its last buffer may not fit on the disk, and is not wanted
             self._file.close()
+
+    @property
+    def _whole(self) -> Path:
+        """What an abort removes."""
+        return self._folder
+
+    def _known(self) -> None:
+        """Called when the file is durable: writes its record."""
 
     def _full(self, error: OSError) -> None:
         self.abort()
@@ -88,6 +86,30 @@ class Upload:
             f"The disk ran full while {self._name} came in ({megabytes(self.bytes)} so far). "
             f"Free some space in {self._files.root} and try again."
         ) from error
+
+
+class Upload(Incoming):
+    """A data set that comes in. A process that dies leaves a folder that `sweep` removes."""
+
+    def __init__(self, database: Database, files: Files, name: str, clock: Clock = time.time) -> None:
+        self.id = new_id()
+        self._database, self._clock = database, clock
+        super().__init__(files, files.version(self.id, 1), name)
+
+    @property
+    def _whole(self) -> Path:
+        return self._files.dataset(self.id)
+
+    def _known(self) -> None:
+        dataset = Dataset(
+            id=self.id,
+            name=self._name,
+            bytes=self.bytes,
+            created_at=self._clock(),
+            options={"asked": ReadOptions().as_dict()},
+        )
+        with self._database.write() as session:
+            session.add(dataset)
 
 
 def label(name: str) -> str:

@@ -10,7 +10,7 @@ from app.datasets.options import ReadOptions
 from app.web.services import Services
 
 if TYPE_CHECKING:
-    from app.datasets.upload import Upload
+    from app.datasets.upload import Incoming
 
 BUFFER = 2**20
 # So long a small file's uploader waits for it to be read, so that the answer already says ready or failed.
@@ -31,7 +31,7 @@ async def receive(
         await _drain(chunks, 8 * 2**20)
         raise
     try:
-        await _write(upload, chunks)
+        await write_all(upload, chunks)
         await run_in_threadpool(upload.commit)
     except BaseException:  # a cancelled task too must leave nothing
         upload.abort()
@@ -47,7 +47,8 @@ async def read_patiently(services: Services, dataset_id: str) -> dict[str, Any]:
     return view
 
 
-async def _write(upload: "Upload", chunks: AsyncIterator[bytes]) -> None:
+async def write_all(upload: "Incoming", chunks: AsyncIterator[bytes]) -> None:
+    """Writes `chunks` in pieces of a megabyte, outside of the event loop."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk

@@ -40,7 +40,9 @@ def train(settings: Settings, database: Database, files: Files) -> Iterator[Trai
         store.read(sent.id)
         return str(sent.id)
 
-    def run(names: dict[str, str] | None = None, before: Callable[[], None] | None = None, **changes: Any) -> Run:
+    def run(
+        names: dict[str, str] | None = None, before: Callable[[], None] | None = None, **changes: Any
+    ) -> Run:
         spec = {
             "dataset": upload(names or {}),
             "task": "classification",
