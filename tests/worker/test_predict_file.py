@@ -139,7 +139,7 @@ def test_a_killed_process_is_taken_up_again(
     jobs = FileJobs(settings)
     first = threading.Thread(target=jobs.once)
     first.start()
-    until(lambda: view(database, where)["rows"] is not None, 60)
+    until(lambda: view(database, where)["rows"] is not None, "the rows of the file")
     child = next(
         one for one in psutil.Process().children() if "worker.predict_file" in " ".join(one.cmdline())
     )
@@ -163,7 +163,7 @@ def test_cancel_stops_it(settings: Settings, database: Database, files: Files, a
     jobs = FileJobs(settings)
     working = threading.Thread(target=jobs.once)
     working.start()
-    until(lambda: view(database, where)["rows"] is not None, 60)
+    until(lambda: view(database, where)["rows"] is not None, "the rows of the file")
     with database.write() as session:
         file_predictions.request_cancel(session, *where, 1.0)
     working.join()
