@@ -85,6 +85,8 @@ def roles(columns: Mapping[str, ColumnProfile]) -> dict[str, str]:
     """
     text, label = text_and_label(columns)
     lists = _lists(columns)
+    if lists["tokens"] and text and _plain(text) not in TEXT_NAMES:
+        text = None  # the tokens are the text: what else is there, as a column of parts, is none
     found = {"text": text, "label": label or _score(columns, text), **lists}
     if found["label"] is None and lists["tokens"] is None:  # the labels of a row as a list
         found["label"] = _exactly(LABEL_NAMES, {n: c for n, c in columns.items() if c.shape == "values"})
@@ -96,6 +98,9 @@ def roles(columns: Mapping[str, ColumnProfile]) -> dict[str, str]:
     completion = _exactly(COMPLETION_NAMES, {n: c for n, c in plain.items() if n != prompt})
     if prompt and completion:
         found["prompt"], found["completion"] = prompt, completion
+    if text and _plain(text) not in TEXT_NAMES and not found["text_pair"]:
+        # The longest of texts that all have another role is no better than the one that is read.
+        found["text"] = found["source"] or found.get("prompt") or text
     if label in (found["target"], found.get("completion")) and label and not _repeats(columns[label], 1):
         found["label"] = None
     return {role: column for role, column in found.items() if column is not None}

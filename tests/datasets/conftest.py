@@ -9,6 +9,7 @@ from app.core.db import Database
 from app.core.files import Files
 from app.core.migrate import migrate
 from app.core.spec import RunSpec
+from app.datasets.profile import Profile
 from app.datasets.store import DatasetStore, ReadOptions
 
 
@@ -86,3 +87,12 @@ def csv_of(rows: int, classes: tuple[str, ...] = ("pos", "neg")) -> str:
     """A small labelled file: a header and rows with texts that all differ."""
     lines = [f"text number {i} of many,{classes[i % len(classes)]}" for i in range(rows)]
     return "\n".join(["text,label", *lines]) + "\n"
+
+
+def profile_of(**columns: list[str]) -> Profile:
+    """The profile of a table whose first row is in line 2."""
+    profile = Profile(list(columns))
+    cells = list(columns.values())
+    profile.add(cells, range(2, len(cells[0]) + 2))
+    profile.finish()
+    return profile

@@ -2,7 +2,7 @@ import pytest
 
 from app.core.errors import Invalid
 from app.datasets import header
-from app.datasets.profile import ColumnProfile
+from app.datasets.column import ColumnProfile
 
 
 def column(values: list[str]) -> ColumnProfile:
