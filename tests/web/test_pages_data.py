@@ -1,0 +1,71 @@
+"""The page of a data set that is no table of texts and labels."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.web.conftest import CSV, HOSTILE
+
+Upload = Callable[..., dict[str, Any]]
+
+CONLL = "in O\nNew B-LOC\nYork I-LOC\n\nAnn B-PER\nsleeps O\n"
+
+
+def page(client: TestClient, dataset_id: str) -> str:
+    response = client.get(f"/data/{dataset_id}")
+    assert response.status_code == 200
+    return response.text
+
+
+def test_entities_are_coloured(client: TestClient, upload: Upload) -> None:
+    text = page(client, upload(CONLL, "news.conll")["id"])
+    assert 'in <mark class="ent ent-0">New York<small>LOC</small></mark>' in text
+    assert '<mark class="ent ent-1">Ann<small>PER</small></mark> sleeps' in text
+    assert "[&#34;" not in text  # no JSON
+    assert "<td>tokens</td>" in text and 'name="label"' not in text
+
+
+def test_hostile_tokens_and_types_are_text(client: TestClient, upload: Upload) -> None:
+    row = json.dumps({"tokens": [HOSTILE, "b"], "tags": [f"B-{HOSTILE}", "O"]})
+    text = page(client, upload(row, "a.jsonl")["id"])
+    assert HOSTILE not in text and text.count("&lt;script&gt;alert(") >= 2
+
+
+def test_spans_are_shown_in_their_text(client: TestClient, upload: Upload) -> None:
+    row = json.dumps({"text": "I like Berlin", "spans": [{"start": 7, "end": 13, "label": "LOC"}]})
+    text = page(client, upload(row, "a.jsonl")["id"])
+    assert 'I like <mark class="ent ent-0">Berlin<small>LOC</small></mark>' in text
+
+
+def test_plain_text_asks_for_no_label(client: TestClient, upload: Upload) -> None:
+    text = page(client, upload("one text\nanother text\n", "domain.txt")["id"])
+    assert "another text" in text and 'name="label"' not in text
+    assert "plain text, one row a line" in text
+
+
+def test_the_form_reads_a_file_in_another_format(client: TestClient, upload: Upload) -> None:
+    view = upload(CSV, "reviews.txt")
+    assert view["columns"] == ["text"]
+    answer = client.post(f"/data/{view['id']}/reread", data={"format": "csv"}, follow_redirects=False)
+    assert answer.status_code == 303
+    text = page(client, view["id"])
+    assert '<option value="csv" selected>' in text and '<th class="chosen" data-column="label">' in text
+
+
+def test_the_api_reads_a_file_in_another_format(client: TestClient, upload: Upload) -> None:
+    view = upload(CSV, "reviews.txt")
+    assert view["options"]["format"] == "text"
+    found = client.post(f"/api/datasets/{view['id']}/reread", json={"format": "csv"}).json()
+    assert (found["columns"], found["options"]["format"]) == (["text", "label"], "csv")
+    assert found["options"]["asked"]["format"] == "csv"
+
+
+@pytest.mark.parametrize("format", ["xlsx", 7])
+def test_an_unknown_format_is_refused_by_name(client: TestClient, upload: Upload, format: Any) -> None:
+    view = upload(CSV, "reviews.csv")
+    answer = client.post(f"/api/datasets/{view['id']}/reread", json={"format": format})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["problems"][0]["where"] == "format"
