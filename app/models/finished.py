@@ -5,6 +5,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import load_only
+from sqlmodel import col
 
 from app.core.db import Database
 from app.core.files import ID_PATTERN, Files
@@ -26,6 +31,7 @@ class FinishedRun:
     folder: Path | None
     labels: list[str]
     sha256: str | None
+    finished_at: float | None = None
 
 
 FindRun = Callable[[str], FinishedRun | None]
@@ -37,9 +43,35 @@ def finished_run(database: Database, files: Files, run_id: str) -> FinishedRun |
         return None
     with database.read() as session:
         run = session.get(Run, run_id)
-    if run is None:
-        return None
-    folder = files.model(run_id)
+    return None if run is None else _finished(run, files)
+
+
+def finished_runs(database: Database, files: Files, most: int = 100) -> list[FinishedRun]:
+    """The runs that have a model, the newest first; at most `most` of them."""
+    needed: Any = (Run.id, Run.name, Run.task, Run.state, Run.spec, Run.weights_sha256, Run.finished_at)
+    query = (
+        select(Run)
+        .options(load_only(*needed))
+        .where(col(Run.state).in_(FINAL_STATES))
+        .order_by(col(Run.finished_at).desc(), col(Run.id))
+        .limit(most)
+    )
+    with database.read() as session:
+        found = [_finished(run, files) for run in session.execute(query).scalars()]
+    return [run for run in found if run.folder is not None]
+
+
+def family_of(found: FinishedRun) -> str:
+    """The family of a run's model, by its config.json alone; "" if it can't be read."""
+    try:
+        config = json.loads(((found.folder or Path()) / "config.json").read_text(encoding="utf-8"))
+        return str(config.get("model_type", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _finished(run: Run, files: Files) -> FinishedRun:
+    folder = files.model(run.id)
     usable = run.state in FINAL_STATES and (folder / "config.json").is_file()
     return FinishedRun(
         id=run.id,
@@ -50,6 +82,7 @@ def finished_run(database: Database, files: Files, run_id: str) -> FinishedRun |
         folder=folder if usable else None,
         labels=labels_of(folder) if usable else [],
         sha256=run.weights_sha256,
+        finished_at=run.finished_at,
     )
 
 

@@ -32,7 +32,7 @@ async def json_body(request: Request) -> Any:
 
 async def form_fields(request: Request) -> dict[str, str]:
     """The text fields of a form; the last of equal names wins, files are left out."""
-    form = await request.form(max_fields=200, max_part_size=2**20)
+    form = await request.form(max_fields=2000, max_part_size=2**20)
     return {name: value for name, value in form.multi_items() if isinstance(value, str)}
 
 

@@ -5,23 +5,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.core.errors import Conflict, HeadstartError, Invalid, NoSpace, NotFound
-from app.models.info import ModelInfo
+from app.models.finished import finished_runs
+from app.tasks import TASKS
 from app.web import actions
-from app.web.api_models import model_view
 from app.web.body import FormFields
+from app.web.choices import form_context
 from app.web.estimate import estimated_seconds
-from app.web.form import (
-    FRACTIONS,
-    MAIN,
-    MORE,
-    OTHER,
-    SPLITS,
-    by_field,
-    form_from_spec,
-    plain_defaults,
-    spec_from_form,
-)
-from app.web.pages_data import chosen_columns, label_context, redirect
+from app.web.form import KNOWN, by_field, form_from_spec, shown_fields, spec_from_form, way_of
+from app.web.pages_data import redirect
 from app.web.render import count, duration
 from app.web.services import Services, ServicesDep
 
@@ -29,23 +20,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/runs/new")
-def new(
-    request: Request,
-    services: ServicesDep,
-    dataset: str = "",
-    text: str = "",
-    label: str = "",
-    model: str = "",
-    clone: str = "",
-) -> Response:
-    """The form: prefilled with guesses, or with the spec of the run `clone`."""
+def new(request: Request, services: ServicesDep, clone: str = "") -> Response:
+    """The form with what the address says of its fields, the rest guessed; or with the spec of the run `clone`."""
+    form = dict(request.query_params)
     if clone:
         spec = actions.run_view(services, clone)["spec"]
-        return _page(request, services, form_from_spec(spec, _offered_ids(services)))
-    form = {"dataset": dataset, "text": text, "label": label, "model": "starter"}
-    if model:
-        offered = model in _offered_ids(services)
-        form.update({"model": model if offered else OTHER, "model_other": "" if offered else model})
+        runs = {f"run:{run.id}" for run in finished_runs(services.database, services.files)}
+        form = form_from_spec(spec, {model.id for model in services.models.offered()}, runs)
     return _page(request, services, form)
 
 
@@ -65,10 +46,12 @@ def preview(services: ServicesDep, form: FormFields) -> dict[str, Any]:
     try:
         checked = actions.check(services, spec_from_form(form))
     except HeadstartError as error:
-        problems = by_field(actions.problems_of(error))
+        task = TASKS.get(form.get("task", ""))
+        shown = shown_fields(task, way_of(task, form)) if task else KNOWN
+        problems = by_field(actions.problems_of(error), shown)
         aside = services.pages.fragment("_will_happen.html", will=None, general=problems.pop("", []))
         return {"aside": aside, "problems": problems, "defaults": {}, "why": {}}
-    defaults = form_from_spec(checked["spec"], set())
+    defaults = form_from_spec(checked["spec"], (), ())
     with services.database.read() as session:
         seconds = estimated_seconds(session, checked["spec"], checked["steps"])
     return {
@@ -84,58 +67,27 @@ def preview(services: ServicesDep, form: FormFields) -> dict[str, Any]:
 def _page(
     request: Request, services: Services, form: dict[str, str], error: HeadstartError | None = None
 ) -> Response:
-    datasets = [view for view in services.datasets.views() if view["state"] == "ready"]
-    dataset_id = form.get("dataset") or (datasets[0]["id"] if datasets else "")
-    view = next((view for view in datasets if view["id"] == dataset_id), None)
-    if view is not None:
-        view = services.datasets.view(dataset_id)
-        form = {**form, **chosen_columns(view, form.get("text", ""), form.get("label", ""))}
-    elif dataset_id and error is None:
-        view = services.datasets.view(dataset_id)  # NotFound, or a state that the page explains
-    models = [_card(model) for model in services.models.offered()]
-    context = {
-        "form": {**form, "dataset": dataset_id},
-        "datasets": datasets,
-        "dataset": view,
-        "models": models,
-        "offline": services.models.offline,
-        "main": MAIN,
-        "more": MORE,
-        "splits": SPLITS,
-        "fractions": FRACTIONS,
-        "plain": plain_defaults(),
-        "problems": by_field(actions.problems_of(error)) if error else {},
-        **(
-            label_context(view, form.get("label", ""))
-            if view
-            else {"bars": None, "distinct": None, "label_column": ""}
-        ),
-    }
+    context = form_context(services, form, error)
     return services.pages.render(request, "new_run.html", status=error.status if error else 200, **context)
-
-
-def _card(model: ModelInfo) -> dict[str, Any]:
-    tags = {"starter": "starter · offline", "local": "local"}
-    return {**model_view(model), "size": model.size(), "tag": tags.get(model.kind, model.kind)}
-
-
-def _offered_ids(services: Services) -> set[str]:
-    return {model.id for model in services.models.offered()}
 
 
 def _will_happen(checked: dict[str, Any], seconds: float | None) -> list[dict[str, str]]:
     """The lines of the box: {"name", "value"}."""
     spec, rows, epochs = checked["spec"], checked["rows"], checked["spec"]["epochs"]
     lines = {
-        "task": f"{spec['task']}, {checked['classes']} classes",
+        "task": checked["what"],
         "train / val / test": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
         "steps": f"{count(checked['steps'])} in {epochs} epoch{'' if epochs == 1 else 's'}",
-        "batch": f"{spec['batch_size']} texts of up to {spec['max_length']} tokens",
+        "batch": f"{spec['batch_size']} rows of up to {spec['max_length']} tokens",
         "learning rate": f"{spec['learning_rate']:.3g}",
     }
     if seconds is not None:
         lines["time"] = f"about {duration(_roughly(seconds))}, as your last run with this model"
-    if left_out := [f"{number:,} with {reason}" for reason, number in checked["dropped"].items() if number]:
+    if left_out := [
+        f"{number:,} row{'' if number == 1 else 's'} with {reason}"
+        for reason, number in checked["dropped"].items()
+        if number
+    ]:
         lines["left out"] = ", ".join(left_out)
     return [{"name": name, "value": value} for name, value in lines.items()]
 

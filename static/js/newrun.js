@@ -1,4 +1,5 @@
-// The new-run form: says what will happen while it is filled in, and puts each problem at its field.
+// The new-run form: says what will happen while it is filled in, and puts each problem at its field. What depends on
+// another field comes from the page that the server makes for the new choice; what was typed goes along and comes back.
 import { askJson, askText, later } from "./http.js"
 
 const form = document.querySelector("form[data-preview]")
@@ -6,7 +7,9 @@ if (form) {
   // form.dataset is the form's own field of that name.
   const address = form.getAttribute("data-preview")
   const will = form.querySelector("[data-will]")
+  const kept = new Map() // of fields that another task doesn't have, for when its task comes back
   let asking = null
+  let swapping = null
 
   const show = ({ aside, problems, defaults, why }) => {
     will.innerHTML = aside
@@ -46,20 +49,45 @@ if (form) {
     }
   }
 
+  // Buttons for browsers without scripts: unseen, they would still be what Enter in a field presses.
+  const withoutPlain = (root) => { for (const button of root.querySelectorAll("button.plain")) button.remove() }
+
+  const swap = async (names) => {
+    for (const { name } of form.elements) kept.delete(name)
+    const typed = new Map(new FormData(form))
+    const query = new URLSearchParams([...kept, ...typed])
+    for (const [name, value] of typed) kept.set(name, value)
+    swapping?.abort()
+    swapping = new AbortController()
+    const page = new DOMParser().parseFromString(await askText(`/runs/new?${query}`, { signal: swapping.signal }), "text/html")
+    for (const name of names) {
+      const [old, now] = [form, page].map((root) => root.querySelector(`[data-section="${name}"]`))
+      if (old && now) old.replaceWith(document.adoptNode(now))
+    }
+    withoutPlain(form)
+  }
+
   form.addEventListener("input", ({ target }) => {
-    if (target.matches("[data-other-id]")) form.querySelector("[data-other]").checked = true
+    // Whoever types or chooses beside a radio button means it.
+    if (target.dataset.of && target.value) form.querySelector(`input[name=model][value="${target.dataset.of}"]`).checked = true
     splitFields()
     previewLater()
   })
   form.addEventListener("change", async ({ target }) => {
-    if (target.matches("[data-reload]")) {
-      // Another data set has other columns; what was typed stays in the address of the model alone.
-      const query = new URLSearchParams({ dataset: target.value, model: chosenModel() })
-      location.href = `/runs/new?${query}`
-    } else if (target.dataset.labels) {
-      const query = new URLSearchParams({ label: target.value })
-      form.querySelector("[data-bars]").innerHTML = await askText(`${target.dataset.labels}?${query}`)
-    } else if (target.matches("[data-other]")) form.querySelector("[data-other-id]").focus()
+    if (target.dataset.ticks && target.checked) form.elements[target.dataset.ticks].value = ""
+    else if (target.matches("select[data-swaps=values]") && target.value) {
+      for (const tick of form.querySelectorAll("[data-ticks]")) if (tick.dataset.ticks === target.name) tick.checked = false
+    }
+    if (target.dataset.chooses) form.elements[target.dataset.chooses].focus()
+    const names = (target.dataset.swaps ?? "").split(" ").filter(Boolean)
+    if (!names.length) return
+    try {
+      await swap(names)
+      splitFields()
+      await preview()
+    } catch (error) {
+      if (error.name !== "AbortError") will.textContent = error.message
+    }
   })
   form.addEventListener("submit", () => {
     // A second press must not start a second run; a page that comes back from the cache can start again.
@@ -68,10 +96,7 @@ if (form) {
     addEventListener("pageshow", () => { button.disabled = false }, { once: true })
   })
 
-  const chosenModel = () => {
-    const value = form.elements.model.value
-    return value === "other" ? form.querySelector("[data-other-id]").value : value
-  }
+  withoutPlain(form)
   splitFields()
   preview()
   // The run's page needs this at once; from here on it comes out of the browser's cache.

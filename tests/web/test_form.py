@@ -50,7 +50,7 @@ def test_a_spec_survives_the_way_through_the_form() -> None:
             "split": {"kind": "group", "column": "who", "train": 0.7, "validation": 0.1, "test": 0.2},
         }
     )
-    form = form_from_spec(given.model_dump(mode="json"), {"starter"})
+    form = form_from_spec(given.model_dump(mode="json"), {"starter"}, ())
     assert (form["model"], form["model_other"]) == ("other", "hub:some/model")
     assert parse_spec(spec_from_form(form)) == given
 
