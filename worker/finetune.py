@@ -157,7 +157,7 @@ class Finetune:
     def _encode(self, examples: Examples) -> Part:
         part = self.task.encode(self.tokenizer, examples, lambda _done, _total: self._check_cancel())
         if cut := part.truncated:
-            what = "their middle" if self.spec.truncation == "head_tail" else "their end"
+            what = "their middle" if self.spec.truncation == "head_tail" else self.task.loses
             self.recorder.log(
                 "warning",
                 f"{cut} of {len(examples)} texts are longer than {self.spec.max_length} tokens and lose {what}.",

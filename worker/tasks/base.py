@@ -84,6 +84,8 @@ class TorchTask(ABC):
 
     # Whether `before` is called, with all parts encoded before the training begins.
     looks_before: ClassVar[bool] = False
+    # What examples of more than max_length tokens lose.
+    loses: ClassVar[str] = "their end"
 
     def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
         self.spec, self.device = spec, device
