@@ -21,14 +21,18 @@ from app.models.catalog import ModelCatalog
 from app.models.finished import finished_run
 from app.web import (
     api_datasets,
+    api_heldout,
     api_models,
+    api_predicted,
     api_runs,
     assets,
     openapi,
     pages_data,
     pages_home,
     pages_new,
+    pages_predicted,
     pages_run,
+    pages_try,
     streams,
 )
 from app.web.errors import CatchAll, install_handlers
@@ -82,7 +86,20 @@ def create_app(
     app.state.services = services
     app.openapi = lambda: openapi.schema(app)  # type: ignore[method-assign]
     install_handlers(app)
-    for room in (api_datasets, api_models, streams, api_runs, pages_home, pages_data, pages_new, pages_run):
+    for room in (
+        api_datasets,
+        api_models,
+        streams,
+        api_runs,
+        api_predicted,
+        api_heldout,
+        pages_home,
+        pages_data,
+        pages_new,
+        pages_run,
+        pages_try,
+        pages_predicted,
+    ):
         app.include_router(room.router)
     assets.mount(app)
     app.add_middleware(CatchAll)

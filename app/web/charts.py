@@ -1,12 +1,15 @@
 """The live charts as Bokeh figures without data; static/js/charts.js fills their named sources and streams into them.
 
 Python decides what a chart looks like, the browser only moves numbers, so the page needs no inline script and no
-eval. A figure depends on the theme alone, so it is made once per theme. Bokeh is imported inside: 0.8 s.
+eval. A figure depends on the theme and the curves of the task alone, so it is made once for these. Bokeh is imported
+inside: 0.8 s.
 """
 
 import threading
 from functools import cache
 from typing import Any, Literal
+
+from app.tasks.base import Metric
 
 Theme = Literal["light", "dark"]
 # The colours of static/app.css.
@@ -19,6 +22,7 @@ COLOURS: dict[str, dict[str, str]] = {
         "train": "#5b7fb8",
         "valid": "#d9570b",
         "second": "#0b6e62",
+        "third": "#7d5ba6",
     },
     "dark": {
         "ink": "#e7e9ec",
@@ -28,33 +32,37 @@ COLOURS: dict[str, dict[str, str]] = {
         "train": "#7fa6e6",
         "valid": "#ff9a55",
         "second": "#3ecfb7",
+        "third": "#c3a6ee",
     },
 }
 _importing = threading.Lock()  # two first requests at once would import Bokeh half and half
 
 
-def figures(theme: Theme) -> dict[str, Any]:
-    """{"loss", "loss_log", "rate", "score"}: what Bokeh.embed.embed_item draws.
+def figures(theme: Theme, curves: tuple[Metric, ...] = ()) -> dict[str, Any]:
+    """{"loss", "loss_log", "rate", and "score" if there are curves}: what Bokeh.embed.embed_item draws.
 
-    Sources (columns step, value, and smooth for train/loss) are named after their series; the spans "best" and
-    "resumed" have no place until the script gives them one.
+    `curves`: the scores of the validation part that the task wants drawn. Sources (columns step, value, and smooth for
+    train/loss) are named after their series; that of "before/NAME" is a level to compare the curve with. The spans
+    "best" and "resumed" have no place until the script gives them one.
     """
     with _importing:
-        return _figures(theme)
+        return {**_common(theme), **({"score": _scores(theme, curves)} if curves else {})}
 
 
 @cache
-def _figures(theme: Theme) -> dict[str, Any]:
+def _common(theme: Theme) -> dict[str, Any]:
     from bokeh.embed import json_item
 
     colours = COLOURS[theme]
-    drawn = {
-        "loss": _loss(colours, "linear"),
-        "loss_log": _loss(colours, "log"),
-        "rate": _rate(colours),
-        "score": _score(colours),
-    }
+    drawn = {"loss": _loss(colours, "linear"), "loss_log": _loss(colours, "log"), "rate": _rate(colours)}
     return {name: json_item(figure) for name, figure in drawn.items()}
+
+
+@cache
+def _scores(theme: Theme, curves: tuple[Metric, ...]) -> Any:
+    from bokeh.embed import json_item
+
+    return json_item(_score(COLOURS[theme], curves))
 
 
 def _models() -> Any:
@@ -89,22 +97,47 @@ def _rate(colours: dict[str, str]) -> Any:
     return figure
 
 
-def _score(colours: dict[str, str]) -> Any:
+def _score(colours: dict[str, str], curves: tuple[Metric, ...]) -> Any:
+    models = _models()
+
     figure = _figure(colours, 160, "linear")
     shown = []
-    # A first point alone must not be drawn in millionths, nor two equal ones on an axis from 0 to 2.
-    figure.y_range.min_interval = figure.y_range.default_span = 0.1
-    for series, title, colour in (
-        ("validation/accuracy", "accuracy", colours["valid"]),
-        ("validation/macro_f1", "macro F1", colours["second"]),
-    ):
-        source = _source(series)
-        line = figure.line("step", "value", source=source, color=colour, line_width=2)
-        dots = figure.scatter("step", "value", source=source, color=colour, size=6)
-        _hover(figure, [dots], title, "@value{0.000}")
-        shown.append((title, [line, dots]))
+    _scale(figure.y_range, curves[0])
+    # What is measured in other units than the first curve gets an axis of its own, on the right.
+    others = [metric for metric in curves if _unit(metric) != _unit(curves[0])]
+    if others:
+        figure.extra_y_ranges = {"other": models.DataRange1d(only_visible=True, range_padding=0.08)}
+        _scale(figure.extra_y_ranges["other"], others[0])
+        axis = models.LinearAxis(y_range_name="other")
+        figure.add_layout(axis, "right")
+        _plain(axis, colours)
+        axis.ticker.desired_num_ticks = 4
+    for place, metric in enumerate(curves):
+        colour = colours[("valid", "second", "third", "train")[place % 4]]
+        side = {"y_range_name": "other"} if metric in others else {}
+        source = _source(f"validation/{metric.name}")
+        before = _source(f"before/{metric.name}")
+        line = figure.line("step", "value", source=source, color=colour, line_width=2, **side)
+        dots = figure.scatter("step", "value", source=source, color=colour, size=6, **side)
+        level = figure.line("step", "value", source=before, color=colour, line_dash="dashed", **side)
+        for glyph in (line, dots, level):
+            ranged = figure.extra_y_ranges["other"] if side else figure.y_range
+            ranged.renderers = [*(ranged.renderers if ranged.renderers != "auto" else []), glyph]
+        _hover(figure, [dots], metric.title, "@value{0.000}")
+        shown.append((metric.title + (" (right)" if side else ""), [line, dots, level]))
     _legend(figure, colours, shown)
     return figure
+
+
+def _unit(metric: Metric) -> tuple[float | None, bool]:
+    """Curves of one unit share an axis: scores up to 1, scores up to 100, what has no bound."""
+    return (None, True) if metric.lower else (metric.top, False)
+
+
+def _scale(axis: Any, metric: Metric) -> None:
+    """A first point alone must not be drawn in millionths, nor two equal ones on an axis from 0 to 2."""
+    if metric.top and not metric.lower:
+        axis.min_interval = axis.default_span = 0.1 * metric.top
 
 
 def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
@@ -140,23 +173,28 @@ def _figure(colours: dict[str, str], height: int, scale: str) -> Any:
     figure.xaxis.ticker.desired_num_ticks = 6
     if scale == "linear":
         figure.yaxis.ticker.desired_num_ticks = 5 if height > 200 else 4
-    figure.axis.axis_line_color = colours["line"]
-    figure.axis.major_tick_line_color = colours["line"]
-    figure.axis.minor_tick_line_color = None
-    figure.axis.major_label_text_color = colours["muted"]
-    figure.axis.major_label_text_font = "system-ui"
-    figure.axis.major_label_text_font_size = "11px"
-    figure.axis.axis_label_text_color = colours["muted"]
-    figure.axis.axis_label_text_font = "system-ui"
-    figure.axis.axis_label_text_font_size = "11px"
-    figure.axis.axis_label_text_font_style = "normal"
-    figure.axis.axis_label_standoff = 4
+    _plain(figure.axis, colours)
     for name, dash in (("best", "dotted"), ("resumed", "dashed")):
         span = models.Span(
             name=name, dimension="height", line_color=colours["muted"], line_dash=dash, visible=False
         )
         figure.add_layout(span)
     return figure
+
+
+def _plain(axis: Any, colours: dict[str, str]) -> None:
+    """The look of an axis, or of several at once."""
+    axis.axis_line_color = colours["line"]
+    axis.major_tick_line_color = colours["line"]
+    axis.minor_tick_line_color = None
+    axis.major_label_text_color = colours["muted"]
+    axis.major_label_text_font = "system-ui"
+    axis.major_label_text_font_size = "11px"
+    axis.axis_label_text_color = colours["muted"]
+    axis.axis_label_text_font = "system-ui"
+    axis.axis_label_text_font_size = "11px"
+    axis.axis_label_text_font_style = "normal"
+    axis.axis_label_standoff = 4
 
 
 def _source(series: str, smooth: bool = False) -> Any:

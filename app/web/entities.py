@@ -45,7 +45,7 @@ def of_tokens(tokens: Sequence[str], tags: Sequence[str], palette: Palette) -> l
         type_ = found[2] if found else None if tag in ("O", "_", "") else tag
         goes_on = found is not None and found[1].upper() in "IEL"
         before, type_before = pieces[-1] if pieces else ("", None)
-        gap = _between(before, token) if pieces else ""
+        gap = between(before, token) if pieces else ""
         if pieces and type_ == type_before and (goes_on or type_ is None):
             pieces[-1] = (before + gap + token, type_)
         elif type_ is None:
@@ -113,5 +113,5 @@ def _is_span(span: Any) -> bool:
     return isinstance(span, dict) and all(type(span.get(edge)) is int for edge in ("start", "end"))
 
 
-def _between(before: str, after: str) -> str:
+def between(before: str, after: str) -> str:
     return "" if _CLOSED.match(before[-1:]) and _CLOSED.match(after) else " "

@@ -3,11 +3,11 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
 
-from app.core.errors import HeadstartError
-from app.web import actions, show
-from app.web.body import FormFields
+from app.web import actions, show, standing
 from app.web.charts import figures
+from app.web.heldout import AskedDep
 from app.web.pages_data import redirect
 from app.web.services import RunId, ServicesDep
 
@@ -17,23 +17,38 @@ PARTS = ("head", "progress", "notice", "kpis", "results", "errors", "try", "log"
 
 
 @router.get("/charts.json")
-def charts(theme: Annotated[Literal["light", "dark"], Query()] = "light") -> dict[str, Any]:
-    """The figures, without data: the same for every run."""
-    return figures(theme)
+def charts(
+    theme: Annotated[Literal["light", "dark"], Query()] = "light",
+    task: Annotated[str, Query(max_length=40)] = "classification",
+) -> dict[str, Any]:
+    """The figures, without data: the same for every run of a task."""
+    return figures(theme, standing.curves_of(task))
 
 
 @router.get("/runs/{run_id}")
-def one(request: Request, run_id: RunId, services: ServicesDep) -> Response:
+def one(request: Request, run_id: RunId, services: ServicesDep, asked: AskedDep) -> Response:
     """The page of a run."""
-    return services.pages.render(request, "run.html", **show.run_page(services, run_id), tried=None)
+    return services.pages.render(request, "run.html", **show.run_page(services, run_id, asked), tried=None)
 
 
 @router.get("/runs/{run_id}/parts")
-def parts(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+def parts(run_id: RunId, services: ServicesDep, asked: AskedDep) -> dict[str, Any]:
     """The parts of the page as they are now, and the event number that they include."""
-    page = show.run_page(services, run_id)
+    page = show.run_page(services, run_id, asked)
     made = {name: services.pages.fragment(f"run/_{name}.html", **page, tried=None) for name in PARTS}
-    return {"seq": page["run"]["seq"], "state": page["run"]["state"], "parts": made}
+    return {
+        "seq": page["run"]["seq"],
+        "state": page["run"]["state"],
+        "before": page["before"],
+        "parts": made,
+    }
+
+
+@router.get("/runs/{run_id}/errors")
+def errors(run_id: RunId, services: ServicesDep, asked: AskedDep) -> Response:
+    """The error browser alone, for a script that pages and filters."""
+    part = show.errors_part(services, run_id, asked)
+    return HTMLResponse(services.pages.fragment("run/_errors.html", **part))
 
 
 @router.post("/runs/{run_id}/cancel")
@@ -48,18 +63,3 @@ def delete(run_id: RunId, services: ServicesDep) -> Response:
     """Delete, then the list."""
     actions.delete_run(services, run_id)
     return redirect("/")
-
-
-@router.post("/runs/{run_id}/try")
-def try_it(request: Request, run_id: RunId, services: ServicesDep, form: FormFields) -> Response:
-    """Try it without scripts: the page again, with the answer."""
-    text = form.get("text", "")
-    tried: dict[str, Any] = {"text": text, "output": None, "error": None}
-    status = 200
-    try:
-        tried["output"] = actions.predict(services, run_id, {"inputs": [text]})[0]
-    except HeadstartError as error:
-        tried["error"], status = error.message, error.status
-    return services.pages.render(
-        request, "run.html", status=status, **show.run_page(services, run_id), tried=tried
-    )

@@ -1,4 +1,4 @@
-"""What the pages say about runs: rows of the list, key figures, results. Plain values; the templates draw them."""
+"""What the pages say about runs: rows of the list, a run's page. Plain values; the templates draw them."""
 
 import json
 from datetime import datetime
@@ -8,22 +8,26 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from app.core import events, runs
-from app.core.tables import FINAL_STATES, Event, Point
-from app.web import actions, pictures
+from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
+from app.tasks import TASKS
+from app.tasks.heldout import Filter
+from app.web import actions, heldout, pictures, plots, standing
+from app.web.heldout import Asked
 from app.web.live import unclaimed
-from app.web.render import score, signed
 from app.web.services import Services
 
 LOG_LINES = 500
-# Also their order in the table; others follow.
-METRICS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC AUC",
-    "log_loss": "log loss",
-    "ece": "calibration error",
+# What the page asks for that a task may leave out.
+NO_RESULTS: dict[str, Any] = {
+    "rows": None,
+    "notes": [],
+    "per_class": [],
+    "advice": None,
+    "truncated": 0,
+    "settings": {},
+    "signatures": {},
 }
-TITLES = {"majority": "always the most frequent label", "tfidf": "TF-IDF + logistic regression"}
+MOST_SAMPLES = 12  # evaluations whose samples are shown, the newest
 
 
 def short_model(model: str) -> str:
@@ -37,17 +41,18 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
     with services.database.read() as session:
         curves = _validation_losses(session, [view["id"] for view in views])
         waiting = {run_id: place for place, run_id in enumerate(runs.queued_ids(session))}
+        names = _names(session, [view["parent"] for view in views])
     rows = []
     for view in views:
         strategy = (view["spec"].get("strategy") or {}).get("kind", "full")
         row = {
             **view,
-            "model": short_model(view["spec"].get("model", "")),
+            "model": names.get(view["parent"]) or short_model(view["spec"].get("model", "")),
             "strategy": strategy,
             "spark": pictures.sparkline(curves.get(view["id"], [])),
             "place": waiting.get(view["id"]),
             "took": took(view),
-            **_held_out(view),
+            **standing.held_out(view),
         }
         words = (view["name"], view["task"], row["model"], strategy, view["dataset_name"], view["state"])
         row["words"] = " ".join(words).casefold()
@@ -64,143 +69,119 @@ def took(view: dict[str, Any]) -> float | None:
     return (ended - began).total_seconds()
 
 
-def run_page(services: Services, run_id: str) -> dict[str, Any]:
-    """Everything that a run's page shows, out of one snapshot of the database."""
+def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dict[str, Any]:
+    """Everything that a run's page shows, out of one snapshot of the database. `asked`: of the error browser."""
     with services.database.read() as session:
         view = actions.run_view_in(services, session, run_id)
-        lasts = _lasts(session, run_id)
+        lasts = _lasts(session, run_id, view["task"])
         log = actions.log_records(session, run_id, LOG_LINES)
         resumed = _resumed(session, run_id)
+        samples = _samples(session, run_id)
+        bases = runs.ancestors(session, run_id)[::-1]
+        children = runs.children(session, run_id)
+        version = session.get(DatasetVersion, (view["dataset"], view["dataset_version"]))
         waiting = runs.queued_ids(session) if view["state"] == "queued" else []
         place = waiting.index(run_id) if run_id in waiting else None
         running = runs.counts(session).get("running", 0)
         alone = unclaimed(runs.get(session, run_id), place, running, services.clock())
-    results = {"rows": None, "per_class": [], "errors": [], "advice": None, **(view["results"] or {})}
+    results = {**NO_RESULTS, **(view["results"] or {})}
+    over = view["state"] in FINAL_STATES
+    has_model = over and services.files.model(run_id).is_dir()
+    before = {
+        metric.name: (view["metrics"] or {}).get(f"{metric.name}_before")
+        for metric in standing.curves_of(view["task"])
+    }
     return {
         "run": view,
         "spec_json": json.dumps(view["spec"], ensure_ascii=False, indent=2),
-        "model": short_model(view["spec"].get("model", "")),
+        "model": bases[-1].name if bases else short_model(view["spec"].get("model", "")),
         "strategy": (view["spec"].get("strategy") or {}).get("kind", "full"),
-        "over": view["state"] in FINAL_STATES,
+        "over": over,
         "resumed": resumed,
         "took": took(view),
         "place": place,
         "unclaimed": alone,
-        "kpis": finished_kpis(view, lasts) if view["metrics"] else running_kpis(view, lasts),
+        "curves_title": standing.curves_title(view["task"]),
+        "before": {name: value for name, value in before.items() if value is not None},
+        "root": short_model((bases[0].spec if bases else view["spec"]).get("model", "")),
+        "bases": [_link(run) for run in bases],
+        "children": [_link(run) for run in children],
+        "kpis": standing.finished_kpis(view, lasts)
+        if view["metrics"]
+        else standing.running_kpis(view, lasts),
         "log": log,
         "results": results,
+        "file_rows": version.rows if version else None,
+        "samples": samples,
+        "table": standing.baseline_table(view),
+        "verdict": standing.verdict(view),
+        **_pictures(results),
+        "worst": heldout.worst(services, view),
+        "browser": heldout.browser(services, view, asked or Asked(Filter(only_wrong=True))),
+        "has_model": has_model,
+        "can_try": has_model and (view["task"] not in TASKS or TASKS[view["task"]].predicts),
+    }
+
+
+def errors_part(services: Services, run_id: str, asked: Asked) -> dict[str, Any]:
+    """What the error browser alone shows."""
+    view = actions.run_view(services, run_id)
+    return {
+        "run": view,
+        "over": view["state"] in FINAL_STATES,
+        "browser": heldout.browser(services, view, asked),
+    }
+
+
+def _pictures(results: dict[str, Any]) -> dict[str, Any]:
+    return {
         "confusion": pictures.confusion(results),
         "most_classes": pictures.MOST_CLASSES,
         "pairs": pictures.confused_pairs(results),
-        "table": baseline_table(view),
-        "verdict": verdict(view),
-        "can_try": view["state"] in FINAL_STATES and services.files.model(run_id).is_dir(),
+        "reliability": plots.reliability(results),
+        "scatter": plots.scatter(results),
+        "f1_bars": plots.f1_bars(results),
+        "before_after": plots.before_after(results),
     }
 
 
-def finished_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """The figures of a run that has been tested on its held-out part."""
-    metrics, tfidf = view["metrics"], (view["baselines"] or {}).get("tfidf") or {}
-    rows = (view["results"] or {}).get("rows")
-    on = f"on {rows:,} held-out rows" if rows else "on the held-out rows"
-    kpis = [_kpi("held-out accuracy", score(metrics.get("accuracy")), on)]
-    if "accuracy" in metrics and "accuracy" in tfidf:
-        gain = metrics["accuracy"] - tfidf["accuracy"]
-        note = "TF-IDF is better here" if round(gain, 3) < 0 else "accuracy, same rows"
-        tone = "good" if round(gain, 3) > 0 else "bad" if round(gain, 3) < 0 else ""
-        kpis.append(_kpi(f"over TF-IDF ({score(tfidf['accuracy'])})", signed(gain), note, tone))
-    best = f"weights of step {view['best_step']:,}" if view["best_step"] else "last weights"
-    kpis.append(_kpi("held-out macro F1", score(metrics.get("macro_f1")), best))
-    return kpis + _loss_kpi(lasts)
+def _link(run: Run) -> dict[str, str]:
+    return {"id": run.id, "name": run.name, "task": run.task, "state": run.state}
 
 
-def running_kpis(view: dict[str, Any], lasts: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """The newest figures of the validation part."""
-    kpis = []
-    unmeasured = "not measured" if view["state"] in FINAL_STATES else "not measured yet"
-    for series, title in (
-        ("validation/accuracy", "validation accuracy"),
-        ("validation/macro_f1", "macro F1"),
-    ):
-        values = [value for value in lasts.get(series, []) if value is not None]
-        note = unmeasured if not values else f"best {score(max(values))}"
-        kpis.append(_kpi(title, score(values[-1] if values else None), note))
-    kpis += _loss_kpi(lasts) or [_kpi("validation loss", "–", unmeasured)]
-    tfidf = (view["baselines"] or {}).get("tfidf") or {}
-    if "accuracy" in tfidf:
-        kpis.append(_kpi("TF-IDF, to beat", score(tfidf["accuracy"]), "held-out accuracy"))
-    return kpis
-
-
-def baseline_table(view: dict[str, Any]) -> list[dict[str, Any]]:
-    """Per metric: {"title", "model", "tfidf", "majority", "best"}: who is best, for the table side by side."""
-    metrics, baselines = view["metrics"] or {}, view["baselines"] or {}
-    table = []
-    for name in sorted(
-        metrics, key=lambda name: list(METRICS).index(name) if name in METRICS else len(METRICS)
-    ):
-        row = {"model": metrics[name], **{key: (baselines.get(key) or {}).get(name) for key in TITLES}}
-        numbers = {key: value for key, value in row.items() if isinstance(value, int | float)}
-        lower = name in ("log_loss", "ece")
-        best = (min if lower else max)(numbers.values()) if numbers else None
-        winners = [key for key, value in numbers.items() if value == best]
-        table.append(
-            {"title": METRICS.get(name, name.replace("_", " ")), "lower": lower, "best": winners, **row}
-        )
-    return table
-
-
-def verdict(view: dict[str, Any]) -> dict[str, str] | None:
-    """One honest sentence about the model against TF-IDF; None without both."""
-    mine, theirs = (view["metrics"] or {}).get("accuracy"), _tfidf(view).get("accuracy")
-    if mine is None or theirs is None:
-        return None
-    gain = mine - theirs
-    if round(gain, 3) < 0:
-        text = (
-            f"TF-IDF with logistic regression is better on these rows by {-gain:.3f} accuracy. It is also faster "
-            "and smaller: use it, or try more epochs, another model or more data."
-        )
-        return {"tone": "bad", "text": text}
-    if round(gain, 3) < 0.01:
-        better = "hardly" if round(gain, 3) else "no"
-        text = (
-            f"The model is {better} better than TF-IDF with logistic regression, which is faster and smaller."
-        )
-        return {"tone": "warn", "text": text}
-    text = f"The model gets {gain * 100:.1f} of 100 held-out rows more right than TF-IDF with logistic regression."
-    return {"tone": "ok", "text": text}
-
-
-def _held_out(view: dict[str, Any]) -> dict[str, Any]:
-    mine, theirs = (view["metrics"] or {}).get("accuracy"), _tfidf(view).get("accuracy")
-    if mine is None:
-        return {"held_out": None, "against": ""}
-    return {
-        "held_out": score(mine),
-        "against": f"{signed(mine - theirs)} over TF-IDF" if theirs is not None else "accuracy",
-    }
-
-
-def _tfidf(view: dict[str, Any]) -> dict[str, Any]:
-    return (view["baselines"] or {}).get("tfidf") or {}
-
-
-def _loss_kpi(lasts: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    losses = [value for value in lasts.get("validation/loss", []) if value is not None]
-    if not losses:
-        return []
-    note = f"was {score(losses[-2])}" if len(losses) > 1 else "first evaluation"
-    return [_kpi("validation loss", score(losses[-1]), note)]
-
-
-def _kpi(title: str, value: str, note: str, tone: str = "") -> dict[str, Any]:
-    return {"title": title, "value": value, "note": note, "tone": tone}
-
-
-def _lasts(session: Session, run_id: str) -> dict[str, list[Any]]:
-    names = ["validation/accuracy", "validation/macro_f1", "validation/loss"]
+def _lasts(session: Session, run_id: str, task: str) -> dict[str, list[Any]]:
+    names = [f"validation/{name}" for name in ("loss", *(metric.name for metric in standing.curves_of(task)))]
     return {name: curve["value"] for name, curve in events.read_points(session, run_id, names).items()}
+
+
+def _names(session: Session, run_ids: list[str | None]) -> dict[str | None, str]:
+    wanted = {run_id for run_id in run_ids if run_id is not None}
+    found = session.execute(select(col(Run.id), col(Run.name)).where(col(Run.id).in_(wanted)))
+    return {run_id: name for run_id, name in found}
+
+
+def _samples(session: Session, run_id: str) -> list[dict[str, Any]]:
+    """What the model wrote at each evaluation, by prompt: [{"prompt", "reference", "texts": [{"step", "epoch", "text"}]}].
+
+    The newest first. What was written behind a step to which the run went back is gone.
+    """
+    query = select(Event).where(col(Event.run_id) == run_id, col(Event.kind).in_(("sample", "rewind")))
+    kept: dict[int, dict[str, Any]] = {}
+    for event in session.execute(query.order_by(col(Event.seq))).scalars():
+        step = event.payload.get("step") or 0
+        if event.kind == "rewind":
+            kept = {known: payload for known, payload in kept.items() if known <= step}
+        else:
+            kept[step] = event.payload
+    prompts: dict[tuple[int, str], dict[str, Any]] = {}
+    for step, payload in sorted(kept.items(), reverse=True)[:MOST_SAMPLES]:
+        for place, item in enumerate(payload.get("items") or []):
+            prompt = str(item.get("prompt") or "")
+            one = prompts.setdefault(
+                (place, prompt), {"prompt": prompt, "reference": item.get("reference") or "", "texts": []}
+            )
+            one["texts"].append({"step": step, "epoch": payload.get("epoch"), "text": item.get("text") or ""})
+    return list(prompts.values())
 
 
 def _resumed(session: Session, run_id: str) -> int | None:

@@ -7,8 +7,9 @@ const FULL = 3 * MOST // more than so many streamed on top: fetch thinned ones a
 const SMOOTHED = "train/loss"
 
 export class Charts {
-  constructor(run, { bokeh, steps, best, resumed, places }) {
-    Object.assign(this, { run, bokeh, steps, best, resumed, places })
+  // `before`: metric → what the model reached before the training, a level beside the curve.
+  constructor(run, { task, bokeh, steps, best, resumed, before, places }) {
+    Object.assign(this, { run, task, bokeh, steps, best, resumed, before, places })
     this.curves = new Map() // series → {step: [], value: []}
     this.seq = 0 // the last event that the curves include
     this.early = null // events that came while the curves were fetched
@@ -52,7 +53,7 @@ export class Charts {
 
   async drawNow() {
     const theme = this.theme()
-    const items = await askJson(`/charts.json?theme=${theme}`)
+    const items = await askJson(`/charts.json?theme=${theme}&task=${encodeURIComponent(this.task)}`)
     for (const [place, element] of Object.entries(this.places)) {
       const key = place === "loss" && this.logScale ? "loss_log" : place
       const earlier = this.shown.get(place)
@@ -137,6 +138,7 @@ export class Charts {
   }
 
   fill(name) {
+    if (name.startsWith("before/")) return this.fillBefore(name)
     const { step, value } = this.curves.get(name) ?? { step: [], value: [] }
     for (const source of this.sources(name)) {
       const data = { step: [...step], value: value.map((one) => one ?? NaN) }
@@ -146,6 +148,18 @@ export class Charts {
       }
       source.data = data
     }
+  }
+
+  fillBefore(name) {
+    const level = this.before[name.slice("before/".length)]
+    const end = Math.max(this.steps, 1)
+    const data = level === undefined ? { step: [], value: [] } : { step: [0, end], value: [level, level] }
+    for (const source of this.sources(name)) source.data = data
+  }
+
+  setBefore(before) {
+    this.before = before
+    for (const name of Object.keys(before)) this.fillBefore(`before/${name}`)
   }
 
   fillAll() {

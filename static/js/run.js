@@ -1,5 +1,6 @@
 // The page of a run: progress and log line by line, the rest as parts from the server whenever the state changes.
 import { Charts } from "./charts.js"
+import { setUpErrors } from "./errors.js"
 import { showProgress } from "./format.js"
 import { announce, askJson, later } from "./http.js"
 import { onSummary, unwatch, watch } from "./live.js"
@@ -14,7 +15,11 @@ const html = new Map() // part → what the server sent last, so that an unchang
 const tabs = setUpTabs(document.querySelector("[data-tabs]"))
 setUpTryIt(part("try"))
 
+const errors = setUpErrors(part("errors"))
+
 const charts = new Charts(run, {
+  task: head.dataset.task,
+  before: JSON.parse(head.dataset.before),
   bokeh: head.dataset.bokeh,
   steps: Number(head.dataset.steps),
   best: Number(head.dataset.best),
@@ -28,10 +33,12 @@ let sign = "" // what of the state decides about the parts
 let outside = "" // what no event of the run tells: its place in the queue, a worker that is silent
 
 async function refresh({ log = false } = {}) {
-  const { seq, state: now, parts } = await askJson(`/runs/${run}/parts`)
+  const { seq, state: now, before, parts } = await askJson(`/runs/${run}/parts?${errors.filter()}`)
+  charts.setBefore(before)
   for (const [name, text] of Object.entries(parts)) {
     if (name === "log" && !log) continue
     if (html.get(name) === text) continue
+    if (name === "errors" && part("errors").querySelector("form")) continue // it fetches for itself
     if (name === "try" && part("try").querySelector("form")) continue // somebody may be typing
     html.set(name, text)
     part(name).innerHTML = text
@@ -62,7 +69,8 @@ function onEvent({ kind, data, seq }) {
       refreshSoon()
     }
     if (FINAL.includes(data.state)) unwatchSoon()
-  } else if (kind === "log") addLine(data, seq)
+  } else if (kind === "sample") refreshSoon()
+  else if (kind === "log") addLine(data, seq)
 }
 
 function showInTitle({ state: now, step, steps }) {

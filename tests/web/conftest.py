@@ -16,6 +16,8 @@ from app.core.events import PointValue
 from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.main import create_app
+from app.tasks import heldout
+from app.tasks.heldout import Prediction
 from app.web.services import Services
 
 HOSTILE = "<script>alert('x')</script>"
@@ -155,13 +157,11 @@ class Trainer:
         per_class = [
             {"label": label, "precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 5} for label in labels
         ]
-        error = {
-            "row_id": 3,
-            "text": HOSTILE,
-            "label": "negative",
-            "predicted": HOSTILE,
-            "probability": 0.99,
-        }
+        wrong = Prediction(
+            3, HOSTILE, "negative", HOSTILE, True, 0.99, (HOSTILE, "negative"), {"probability": 0.99}
+        )
+        right = Prediction(4, "fine", HOSTILE, HOSTILE, False, -0.9, (HOSTILE,), {"probability": 0.9})
+        heldout.write(files.run(self.run_id) / heldout.FILE, [right, wrong])
         self.finish(
             "succeeded",
             metrics={"accuracy": accuracy, "macro_f1": accuracy, "log_loss": 0.3},
@@ -174,7 +174,6 @@ class Trainer:
                 "rows": 10,
                 "per_class": per_class,
                 "confusion": [[4, 1], [0, 5]],
-                "errors": [error],
             },
             best_step=10,
         )

@@ -244,9 +244,9 @@ def test_a_run_that_ended_well(client: TestClient, launch: Launch, trainer: Trai
     seen = words(page(client, f"/runs/{run_id}"))
     assert "Results are on the held-out test part: 10 rows" in seen
     assert "over TF-IDF (0.800) +0.100" in seen
-    assert "Download" in seen and "Most confident mistakes" in seen and "Predict" in seen
+    assert "Download" in seen and "Mistakes on the held-out part" in seen and "Predict" in seen
     assert "precision" in seen and "Confusion, 10 held-out rows" in seen
-    assert "0.900 +0.100 over TF-IDF" in words(page(client, "/"))
+    assert "0.900 accuracy · +0.100 over TF-IDF" in words(page(client, "/"))
 
 
 def test_a_better_baseline_is_admitted(client: TestClient, launch: Launch, trainer: Train) -> None:
