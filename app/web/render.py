@@ -15,6 +15,7 @@ from app.core.db import Database
 from app.core.files import megabytes
 from app.web.assets import bokeh_url
 from app.web.services import TEMPLATES
+from app.web.trying import try_form
 
 
 class Pages:
@@ -39,7 +40,7 @@ class Pages:
             clock=clock_time,
             when=partial(when, clock=clock),
         )
-        self._environment.globals["bokeh_url"] = bokeh_url
+        self._environment.globals.update(bokeh_url=bokeh_url, try_form=try_form)
 
     def render(self, request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:
         """A whole page."""

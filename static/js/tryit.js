@@ -1,5 +1,5 @@
-// Try it: a text goes to the predictor, the probabilities come back as bars.
-import { askJson } from "./http.js"
+// Try it: what is typed goes to the server, the answer comes back as a piece of the page.
+import { askText } from "./http.js"
 
 export function setUpTryIt(root) {
   root.addEventListener("submit", async (event) => {
@@ -8,42 +8,23 @@ export function setUpTryIt(root) {
     event.preventDefault()
     const shown = root.querySelector("[data-tried]")
     const button = form.querySelector("button")
+    const say = (className, text) => shown.replaceChildren(Object.assign(document.createElement("p"), { className, textContent: text }))
     button.disabled = true
+    shown.setAttribute("aria-busy", "true")
+    // A quick answer needs no word that it is being made.
+    const waiting = setTimeout(() => say("muted", form.dataset.waiting), 400)
     try {
-      const { outputs } = await askJson(form.dataset.try, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ inputs: [form.elements.text.value] }),
-      })
-      shown.replaceChildren(bars(outputs[0].probabilities))
+      const body = new URLSearchParams(new FormData(form))
+      shown.innerHTML = await askText(form.dataset.try, { method: "POST", body })
     } catch (error) {
-      shown.replaceChildren(Object.assign(document.createElement("p"), { className: "problem", textContent: error.message }))
+      say("problem", error.problems?.length === 1 ? `The text ${error.problems[0].message}.` : error.message)
+    } finally {
+      clearTimeout(waiting)
     }
+    shown.removeAttribute("aria-busy")
     button.disabled = false
   })
   root.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.closest("form[data-try]")?.requestSubmit()
   })
-}
-
-function bars(probabilities) {
-  const list = document.createElement("div")
-  list.className = "bars"
-  for (const [label, share] of Object.entries(probabilities).sort((a, b) => b[1] - a[1])) {
-    const name = Object.assign(document.createElement("span"), { className: "name", textContent: label, title: label, dir: "auto" })
-    const number = Object.assign(document.createElement("span"), { className: "muted num", textContent: share.toFixed(3) })
-    list.append(name, bar(100 * share), number)
-  }
-  return list
-}
-
-function bar(width) {
-  const make = (name, values) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name)
-    for (const [key, value] of Object.entries(values)) element.setAttribute(key, value)
-    return element
-  }
-  const svg = make("svg", { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" })
-  svg.append(make("rect", { width: width.toFixed(2), height: 12 }))
-  return svg
 }
