@@ -130,6 +130,8 @@ def first_try(head: bytes, asked: str | None) -> Encoding:
             return Encoding("utf-8-sig")
         if marked == "utf-16" and codec.startswith("utf-16"):
             return Encoding("utf-16")  # the mark says the byte order, and must not become a character
+        if codec in ("utf-16", "utf-32") and marked != codec:  # Python reads these two only with a mark
+            return Encoding((codec == "utf-16" and _unmarked_utf16(head)) or f"{codec}-le")
         return Encoding(codec)
     if marked:
         return Encoding(marked)

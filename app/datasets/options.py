@@ -10,8 +10,8 @@ DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 AUTO: Literal["auto"] = "auto"
 FORMATS = {
     "csv": "a table (CSV, TSV)",
-    "tokens": "a table with one token a row",
-    "text": "plain text, one row a line",
+    "tokens": "one token a row",
+    "text": "plain text",
     "jsonl": "JSON lines",
     "conll": "CoNLL",
 }

@@ -56,6 +56,21 @@ def test_the_mark_decides_the_byte_order_even_when_asked_otherwise() -> None:
     assert first_try(head, None).codec == "utf-16"
 
 
+@pytest.mark.parametrize(
+    ("text", "codec", "asked", "found"),
+    [
+        ("text,label\n", "utf-16-be", "utf-16", "utf-16-be"),
+        ("text,label\n", "utf-16-le", "UTF-16", "utf-16-le"),
+        ("абвгд", "utf-16-le", "utf-16", "utf-16-le"),
+        ("text", "utf-32-le", "utf-32", "utf-32-le"),
+    ],
+)
+def test_utf16_and_utf32_can_be_asked_for_without_a_mark(
+    text: str, codec: str, asked: str, found: str
+) -> None:
+    assert first_try(text.encode(codec), asked).codec == found
+
+
 def test_plain_text_is_first_tried_as_utf8() -> None:
     assert first_try(b"text,label\n", None) == Encoding("utf-8-sig")
     assert first_try(b"text,label\n", "UTF8") == Encoding("utf-8-sig")

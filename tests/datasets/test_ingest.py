@@ -4,8 +4,6 @@ import codecs
 
 import pytest
 
-from app.datasets.findings import lines_text
-
 from .conftest import Bench, csv_of, failure, warnings
 
 # -- line ends, quotes, blank lines
@@ -348,10 +346,3 @@ def test_a_giant_cell(bench: Bench) -> None:
 def test_a_quote_that_swallows_the_file(bench: Bench) -> None:
     kind, message = failure(bench.read('text,label\na,b\n"c,d\n' + "some more text,x\n" * 700_000))
     assert kind == "csv" and message.startswith("Line 3 opens a quote that is not closed properly")
-
-
-def test_lists_of_lines_read_well() -> None:
-    assert lines_text([4], 1) == "line 4"
-    assert lines_text([4, 9], 2) == "lines 4 and 9"
-    assert lines_text([4, 9, 12], 3) == "lines 4, 9 and 12"
-    assert lines_text([4, 9], 1200) == "lines 4, 9, … (the first 2 of 1,200)"

@@ -43,7 +43,7 @@ def test_spans_are_shown_in_their_text(client: TestClient, upload: Upload) -> No
 def test_plain_text_asks_for_no_label(client: TestClient, upload: Upload) -> None:
     text = page(client, upload("one text\nanother text\n", "domain.txt")["id"])
     assert "another text" in text and 'name="label"' not in text
-    assert "plain text, one row a line" in text
+    assert "<small>plain text, utf-8" in text
 
 
 def test_the_form_reads_a_file_in_another_format(client: TestClient, upload: Upload) -> None:
