@@ -1,5 +1,6 @@
 """A store on a real SQLite file, and a bench that takes bytes through upload and reading."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ class Bench:
     def __init__(self, home: Path) -> None:
         self.now = 1_000_000.0
         self.database = Database(f"sqlite:///{home / 'headstart.db'}")
-        migrate(self.database)
         self.files = Files(home)
         self.store = DatasetStore(self.database, self.files, lambda: self.now)
 
@@ -64,8 +64,19 @@ class Bench:
             runs.create(session, new_id(), spec, "0" * 64, self.now)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the schema, made once: alembic takes longer than most tests here."""
+    path = tmp_path_factory.mktemp("migrated") / "headstart.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    database.close()
+    return path
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Any:
+def bench(tmp_path: Path, migrated: Path) -> Any:
+    shutil.copy(migrated, tmp_path / "headstart.db")
     made = Bench(tmp_path)
     yield made
     made.database.close()
