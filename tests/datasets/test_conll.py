@@ -159,3 +159,13 @@ def test_blocks_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(source, "BLOCK_ROWS", 7)
     view = bench.read("".join(f"w{i} O\n\n" for i in range(100)), "a.conll")
     assert sentences(bench, view) == [(1 + 2 * i, [f"w{i}"], ["O"]) for i in range(100)]
+
+
+def test_word_numbers_are_no_tokens(bench: Bench) -> None:
+    content = "# text = I went\n1\tI\tPRON\n2\twent\tVERB\n\n1-2\tcan't\t_\n1\tcan\tAUX\n2\tnot\tPART\n"
+    kind, message = failure(bench.read(content, "a.conll"))
+    assert kind == "conll" and message.startswith(
+        "The first column counts the words (1, 2, 3, …), as in CoNLL-U"
+    )
+    assert bench.read(content + "\nyes\tYES\tINTJ\n", "a.conll")["rows"] == 3
+    assert bench.read("1 O\n\n1 O\n", "a.conll")["rows"] == 2

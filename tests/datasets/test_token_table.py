@@ -63,6 +63,7 @@ def test_names_of_the_columns(bench: Bench, header: str) -> None:
         "sentence,label\na,O\nb,O\n",
         "token,tag\na,O\nb,B-X\n",
         'sentence,tokens,tags\nx y,"[""x"", ""y""]","[""O"", ""O""]"\n',
+        "sentence,tokens,tags\nx y,\"['x', 'y']\",\"['O', 'O']\"\n",
         "sentence,token_count,tag\na b,2,x\nc d,2,y\ne f,2,x\n",
     ],
 )

@@ -23,6 +23,7 @@ _TAG = re.compile(r"O|[BIESLUbieslu][-_]\S+")
 _HELP = "Write a token and its tag on each line, and a blank line behind each sentence."
 _LEAST_LINES = 3
 _LONG_SENTENCE = 1000
+_WORD_NUMBER = re.compile(r"\d+(?:[-.]\d+)?")
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Conll:
         self._lines = Lines(path, encoding)
         self._faults = Faults("conll", _HELP)
         self._longest = (0, 0)  # tokens, line
+        self._all_count = True  # each sentence's tokens are 1, 2, 3, …
 
     @property
     def bytes_read(self) -> int:
@@ -102,11 +104,18 @@ class Conll:
 
     def _ended(self, sentence: Sentence) -> tuple[tuple[str, str], int]:
         self._longest = max(self._longest, (len(sentence.tokens), sentence.line))
+        self._all_count = self._all_count and _count(sentence.tokens)
         return sentence.cells(), sentence.line
 
     def check(self, profile: Profile) -> None:
         if not profile.rows:
             raise Invalid(f"The file has no rows: no line has a token with a tag. {_HELP}", kind="no_rows")
+        if self._all_count and self._longest[0] > 1:
+            raise Invalid(
+                "The first column counts the words (1, 2, 3, …), as in CoNLL-U, so no column of tokens is where it is "
+                "looked for. Keep the token as the first column and its tag as the last.",
+                kind="conll",
+            )
 
     def warnings(self, profile: Profile) -> list[Finding]:
         tokens, line = self._longest
@@ -150,6 +159,10 @@ def _is_comment(line: str, fields: list[str], width: int) -> bool:
         return True
     is_token = "\t" not in line and len(fields) == width and is_tag(fields[-1])
     return line.startswith("# ") and not is_token
+
+
+def _count(tokens: list[str]) -> bool:
+    return tokens[0].startswith("1") and all(_WORD_NUMBER.fullmatch(token) for token in tokens)
 
 
 def _wrong(fields: list[str], width: tuple[int, int] | None) -> str | None:

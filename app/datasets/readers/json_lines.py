@@ -1,6 +1,7 @@
 """JSON lines: one object a line. The columns are the keys of all lines, in the order of their first appearance."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,8 @@ def is_object(line: str) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = next(key for place, (key, _) in enumerate(pairs) if key in dict(pairs[:place]))
-        raise _Refused(f"has the key {twice!r} twice in one object")
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _Refused(f"has the key {twice[:100]!r} more than once in one object")
     return found
 
 
@@ -210,7 +211,7 @@ def _no_name(key: str) -> str | None:
     if not key.strip():
         return "has a key without a name, which can name no column; give it one"
     if key.startswith("__"):
-        return f"has the key {key!r}: names that begin with two underscores are reserved, so rename it"
+        return f"has the key {key[:100]!r}: names that begin with two underscores are reserved, so rename it"
     return None
 
 

@@ -52,7 +52,7 @@ def looks_like(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """
     where = places(names)
     rows = [row for row in rows if len(row) == len(names)]
-    if where is None or not rows or any(row[where.token].startswith('["') for row in rows):
+    if where is None or not rows or any(row[where.token].startswith(('["', "['")) for row in rows):
         return False
     return names[where.tag].strip().casefold() != "label" or all(
         is_tag(row[where.tag].strip()) for row in rows
