@@ -1,19 +1,27 @@
-"""What a fine-tuned model has to beat: the majority class, and TF-IDF with logistic regression."""
+"""What a fine-tuned model has to beat: the most frequent answer, and TF-IDF with logistic or ridge regression.
+
+All see the training rows that the model saw; the strength of regularisation is chosen on the validation rows.
+"""
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix, hstack
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 
 from worker.seeds import derive
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float64]
+Texts = Sequence[str] | Sequence[tuple[str, str]]  # texts, or pairs of them
 
 # Bounds on the time of a fit, for the page waits for it: it grows with rows × classes and with
 # features × classes. Forty classes and 50,000 rows are still taken whole.
@@ -21,6 +29,7 @@ ROWS, ROWS_TIMES_CLASSES = 50_000, 2_000_000
 FEATURES, FEATURES_TIMES_CLASSES = 50_000, 2_000_000
 ITERATIONS = 100
 STRENGTHS = (1.0, 3.0, 10.0)  # inverse regularisation C; the first is scikit-learn's default
+RIDGE_STRENGTHS = (1.0, 0.3, 3.0)  # alpha; the first is scikit-learn's default
 
 
 def majority(train_labels: Labels, rows: int, n_classes: int) -> Probabilities:
@@ -29,46 +38,148 @@ def majority(train_labels: Labels, rows: int, n_classes: int) -> Probabilities:
     return np.tile(shares, (rows, 1))
 
 
+def frequent(truth: Flags) -> Flags:
+    """The labels, (labels,), that more than half of the rows have; without any: the most frequent one."""
+    shares = truth.mean(axis=0)
+    most: Flags = shares > 0.5
+    return most if most.any() else np.arange(len(shares)) == shares.argmax()
+
+
 def tfidf(
-    train_texts: Sequence[str],
+    train_texts: Texts,
     train_labels: Labels,
-    texts: Sequence[str],
+    texts: Texts,
     n_classes: int,
     seed: int = 0,
-    validation: tuple[Sequence[str], Labels] | None = None,
+    validation: tuple[Texts, Labels] | None = None,
 ) -> Probabilities:
-    """Probabilities (texts, n_classes) of a logistic regression on TF-IDF of words and word pairs.
+    """Probabilities (texts, n_classes) of a logistic regression on TF-IDF (see `Features`).
 
-    Of three strengths of regularisation the one with the lowest log loss on `validation` is taken. Texts that
-    words say little about (Chinese, emoji) are taken by runs of one to three characters. Deterministic: the
+    Of three strengths of regularisation the one with the lowest log loss on `validation` is taken. Deterministic: the
     seed only picks the rows of a training set that is too large. Without anything to learn from (one class,
     empty texts) the answer is that of `majority`.
     """
-    most = min(ROWS, max(2000, ROWS_TIMES_CLASSES // n_classes))
-    if len(train_texts) > most:
-        generator = np.random.default_rng(derive(seed, "tfidf"))
-        chosen = np.sort(generator.permutation(len(train_texts))[:most])
-        train_texts, train_labels = [train_texts[row] for row in chosen], train_labels[chosen]
-    vectorizer = _vectorizer(train_texts, min(FEATURES, max(2000, FEATURES_TIMES_CLASSES // n_classes)))
-    try:
-        features = vectorizer.fit_transform(train_texts)
-    except ValueError:  # no word and no character in any text
-        return majority(train_labels, len(texts), n_classes)
+    rows = _sample(len(train_texts), n_classes, seed)
+    train_labels = train_labels[rows]
+    features = Features(_take(train_texts, rows), n_classes)
     present = np.unique(train_labels)
-    if len(present) < 2:
+    if features.nothing or len(present) < 2:
         return majority(train_labels, len(texts), n_classes)
 
-    def probabilities(model: LogisticRegression, rows: Sequence[str]) -> Probabilities:
-        result = np.zeros((len(rows), n_classes))
-        if len(rows):
-            result[:, present] = model.predict_proba(vectorizer.transform(rows))
+    def probabilities(model: LogisticRegression, some: Texts) -> Probabilities:
+        result = np.zeros((len(some), n_classes))
+        if len(some):
+            result[:, present] = model.predict_proba(features.of(some))
         return result
 
     if validation is None or not len(validation[1]):
-        return probabilities(_fit(features, train_labels, STRENGTHS[0]), texts)
-    models = [_fit(features, train_labels, strength) for strength in STRENGTHS]
+        return probabilities(_fit(features.training, train_labels, STRENGTHS[0]), texts)
+    models = [_fit(features.training, train_labels, strength) for strength in STRENGTHS]
     losses = [_log_loss(validation[1], probabilities(model, validation[0])) for model in models]
     return probabilities(models[int(np.argmin(losses))], texts)
+
+
+def tfidf_labels(
+    train_texts: Texts,
+    train_truth: Flags,
+    validation_texts: Texts,
+    validation_truth: Flags,
+    texts: Texts,
+    seed: int = 0,
+) -> tuple[Probabilities, Probabilities]:
+    """Probabilities of each label for itself, (rows, labels), of the validation rows and of `texts`: one logistic
+    regression a label; the strength that all share is chosen by the log loss of the validation rows."""
+    count = train_truth.shape[1]
+    rows = _sample(len(train_texts), count, seed)
+    train_truth = train_truth[rows]
+    shares = train_truth.mean(axis=0)
+    features = Features(_take(train_texts, rows), count)
+    constant = np.tile(shares, (len(validation_texts), 1)), np.tile(shares, (len(texts), 1))
+    if features.nothing:
+        return constant
+    asked = features.of(validation_texts), features.of(texts)
+    best, lowest = constant, np.inf
+    for strength in STRENGTHS:
+        found = constant[0].copy(), constant[1].copy()
+        for label in np.flatnonzero((shares > 0) & (shares < 1)):
+            model = LogisticRegression(C=strength, max_iter=ITERATIONS, solver="liblinear")
+            model.fit(features.training, train_truth[:, label])
+            for matrix, some in zip(found, asked, strict=True):
+                matrix[:, label] = model.predict_proba(some)[:, 1]
+        clipped = np.clip(found[0], 1e-9, 1 - 1e-9)
+        loss = -np.where(validation_truth, np.log(clipped), np.log(1 - clipped)).mean()
+        if loss < lowest:
+            best, lowest = found, loss
+    return best
+
+
+def tfidf_score(
+    train_texts: Texts,
+    train_scores: Numbers,
+    validation_texts: Texts,
+    validation_scores: Numbers,
+    texts: Texts,
+    seed: int = 0,
+) -> Numbers:
+    """Scores (texts,) of a ridge regression; the strength is chosen by the squared error of the validation rows."""
+    rows = _sample(len(train_texts), 1, seed)
+    train_scores = train_scores[rows]
+    features = Features(_take(train_texts, rows), 1)
+    if features.nothing:
+        return np.full(len(texts), train_scores.mean())
+    models = [
+        Ridge(alpha=strength, solver="sparse_cg").fit(features.training, train_scores)
+        for strength in RIDGE_STRENGTHS
+    ]
+    asked = features.of(validation_texts)
+    errors = [float(np.square(model.predict(asked) - validation_scores).mean()) for model in models]
+    scores: Numbers = models[int(np.argmin(errors))].predict(features.of(texts))
+    return scores
+
+
+class Features:
+    """TF-IDF of words and word pairs, fitted on training texts; `training`: their matrix, (rows, features).
+
+    Texts that words say little about (Chinese, emoji) are taken by runs of one to three characters. Of pairs of texts:
+    both, their product and their difference, for what matters is what they share (after Conneau et al. 2017, InferSent).
+    `nothing`: no text has a word or a character.
+    """
+
+    def __init__(self, rows: Texts, outputs: int) -> None:
+        self.paired = bool(rows) and not isinstance(rows[0], str)
+        most = min(FEATURES, max(2000, FEATURES_TIMES_CLASSES // outputs))
+        flat = self._flat(rows)
+        self._vectorizer = _vectorizer(flat, most // 4 if self.paired else most)
+        self.nothing = False
+        try:
+            self.training = self._joined(self._vectorizer.fit_transform(flat))
+        except ValueError:  # no word and no character in any text
+            self.nothing = True
+
+    def of(self, rows: Texts) -> Any:
+        return self._joined(self._vectorizer.transform(self._flat(rows)))
+
+    def _flat(self, rows: Texts) -> list[str]:
+        return [one[place] for place in (0, 1) for one in rows] if self.paired else [str(one) for one in rows]
+
+    def _joined(self, matrix: Any) -> Any:
+        if not self.paired:
+            return matrix
+        half = matrix.shape[0] // 2
+        first, second = matrix[:half], matrix[half:]
+        return csr_matrix(hstack([first, second, first.multiply(second), abs(first - second)]))
+
+
+def _sample(rows: int, outputs: int, seed: int) -> Labels:
+    """The training rows that are taken, in order: all, unless there are too many."""
+    most = min(ROWS, max(2000, ROWS_TIMES_CLASSES // outputs))
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(derive(seed, "tfidf")).permutation(rows)[:most])
+
+
+def _take(texts: Texts, rows: Labels) -> Texts:
+    return texts if len(rows) == len(texts) else [texts[row] for row in rows]
 
 
 def _vectorizer(texts: Sequence[str], features: int) -> TfidfVectorizer:

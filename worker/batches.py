@@ -5,6 +5,7 @@ by counting. Rows of like length share a batch, so that little is spent on paddi
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,10 +58,10 @@ def collate(
     rows: Rows,
     pad_id: int,
     device: torch.device,
-    labels: npt.NDArray[np.int64] | None = None,
+    labels: npt.NDArray[Any] | None = None,
 ) -> dict[str, Tensor]:
     """Model inputs for `rows`, int64 (rows, longest row), padded at the right; the attention mask is always
-    there, for a model must never have to guess it from the padding id. `labels` (all rows') adds "labels".
+    there, for a model must never have to guess it from the padding id. `labels` (n, …) of all rows adds "labels".
 
     On a GPU the copies start from pinned memory and don't block (untested on a GPU).
     """

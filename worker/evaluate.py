@@ -13,9 +13,9 @@ Floats = npt.NDArray[np.float32]
 
 
 def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.device) -> Floats:
-    """float32 (n, classes) in the order of the rows, without dropout; the model's mode is put back.
+    """float32 (texts, classes) in the order of the texts, without dropout; the model's mode is put back.
 
-    Always in float32: what is published is not the training's bfloat16.
+    Of a text that is read in windows: the mean over them. Always in float32: what is published is not the training's bfloat16.
     """
     if len(encoded) == 0:
         return np.zeros((0, text_config(model).num_labels), dtype=np.float32)
@@ -31,13 +31,24 @@ def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.de
         model.train(training)
     result = np.empty_like(joined)
     result[np.concatenate(batches)] = joined
-    return result
+    if encoded.owner is None:
+        return result
+    first = np.flatnonzero(np.diff(encoded.owner, prepend=-1))
+    sums: Floats = np.add.reduceat(result, first, axis=0)
+    means: Floats = sums / np.bincount(encoded.owner)[:, None].astype(np.float32)
+    return means
 
 
 def softmax(logits: Floats) -> npt.NDArray[np.float64]:
     """Probabilities float64 (n, classes); each row adds up to 1."""
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     result: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
+def sigmoid(logits: Floats) -> npt.NDArray[np.float64]:
+    """Probabilities float64 (n, labels), each for itself."""
+    result: npt.NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500)))
     return result
 
 

@@ -1,13 +1,14 @@
 """Classification: one text, one label of two or more."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.core.errors import Invalid, Problem
 from app.core.spec import RunSpec
 from app.tasks.base import Metric, Role, Task, column_of, unseen
 from app.tasks.examples import Examples
+from app.tasks.long_texts import logits_usage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     Probabilities = NDArray[np.floating[Any]]
 
 MOST_CLASSES = 1000
+MOST_CONFUSED = 100  # classes up to which the confusion matrix is of use, and small
 BINS = 15
+USAGE = """\
+probabilities = logits("A text to classify.").softmax(-1).tolist()
+print({model.config.id2label[index]: value for index, value in enumerate(probabilities)})
+"""
 
 
 class Classification(Task):
@@ -25,7 +31,7 @@ class Classification(Task):
     about = "One label for each text: sentiment, topic, spam."
     torch = "classification:Classification"
     needs = "classification"
-    inputs = ((Role("text"), Role("label")),)
+    inputs: ClassVar[tuple[tuple[Role, ...], ...]] = ((Role("text"), Role("label")),)
     judged_by = (
         Metric("accuracy", "accuracy"),
         Metric("macro_f1", "macro F1"),
@@ -35,7 +41,7 @@ class Classification(Task):
     )
     primary = "macro_f1"
     curves = (Metric("accuracy", "accuracy"), Metric("macro_f1", "macro F1"))
-    options = ("class_weights", "label_smoothing", "focal_gamma", "truncation")
+    options: ClassVar[tuple[str, ...]] = ("class_weights", "label_smoothing", "focal_gamma", "truncation")
     baselines = (("tfidf", "TF-IDF + logistic regression"), ("majority", "most frequent label"))
     pipeline = "text-classification"
 
@@ -46,6 +52,8 @@ class Classification(Task):
         return f"to tell {len(labels)} labels apart"
 
     def usage(self, spec: RunSpec, folder: str) -> str:
+        if spec.truncation != "end":
+            return logits_usage(spec, folder, USAGE)
         return (
             "from transformers import pipeline\n\n"
             f'classify = pipeline("text-classification", "{folder}", truncation=True, max_length={spec.max_length})\n'
@@ -57,6 +65,14 @@ class Classification(Task):
         return {"predicted": output["label"], "score": output["score"], **probabilities}
 
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
+        problems = self.check_labels(examples, spec)
+        if spec.focal_gamma and spec.label_smoothing:
+            message = "can't be combined with label_smoothing: the focal loss looks at the true class alone; choose one"
+            problems.append({"where": "focal_gamma", "message": message})
+        return problems
+
+    def check_labels(self, examples: Examples, spec: RunSpec) -> list[Problem]:
+        """What makes the labels unfit."""
         column = column_of(spec, "label")
         counts = Counter(examples.labels)
         if len(counts) == 1:
@@ -69,17 +85,8 @@ class Classification(Task):
                 f"that holds the labels (at most {MOST_CLASSES:,} of them)"
             )
             return [{"where": "columns.label", "message": message}]
-        lonely = _with_one_text(examples, counts)
-        if not lonely:
-            return unseen(examples, lambda row: [examples.labels[row]])
-        shown = ", ".join(repr(label) for label in lonely[:5]) + (" …" if len(lonely) > 5 else "")
-        some = "label" if len(lonely) == 1 else f"{len(lonely)} labels"
-        has = "has" if len(lonely) == 1 else "have"
-        message = (
-            f"the {some} {shown} {has} fewer than 2 different texts, so nothing would be left to test on; "
-            "add texts, or remove or merge the label"
-        )
-        return [{"where": "columns.label", "message": message}]
+        lonely = with_one_text(examples, lambda row: [examples.labels[row]])
+        return [lonely_labels(lonely)] if lonely else unseen(examples, lambda row: [examples.labels[row]])
 
     def labels(self, examples: Examples) -> list[str]:
         return sorted(set(examples.labels))
@@ -123,7 +130,8 @@ class Classification(Task):
         probabilities: "Probabilities",
         labels: list[str],
     ) -> dict[str, Any]:
-        """Per-class scores, the confusion matrix (rows truth, columns predicted), the reliability diagram's bins."""
+        """Per-class scores, the confusion matrix (rows truth, columns predicted; of up to 100 classes), the reliability
+        diagram's bins."""
         from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
         true, scores = _arrays(truth, probabilities, len(labels))
@@ -140,13 +148,15 @@ class Classification(Task):
             }
             for label, precision, recall, f1, support in zip(labels, *columns, strict=True)
         ]
-        return {
+        found = {
             "labels": list(labels),
             "rows": len(true),
             "per_class": per_class,
-            "confusion": confusion_matrix(true, predicted, labels=classes).tolist(),
             "reliability": reliability(true, scores),
         }
+        if len(labels) <= MOST_CONFUSED:
+            found["confusion"] = confusion_matrix(true, predicted, labels=classes).tolist()
+        return found
 
 
 def reliability(
@@ -209,18 +219,29 @@ def _arrays(
     return true, scores / scores.sum(axis=1, keepdims=True)
 
 
-def _with_one_text(examples: Examples, counts: Counter[str]) -> list[str]:
-    """The labels with fewer than 2 different normalised texts. Normalises no more texts than it needs."""
+def with_one_text(examples: Examples, labels_of: Callable[[int], Sequence[str]]) -> list[str]:
+    """The labels with fewer than 2 different texts (normalised; of pairs: different pairs). `labels_of(row)`: a row's
+    labels. Normalises no more texts than it needs."""
     from app.datasets.split import normalised
 
-    first: dict[str, str] = {}
-    pending = set(counts)
-    for label, text in zip(examples.labels, examples.texts, strict=True):
-        if label not in pending:
-            continue
-        plain = normalised(text)
-        if first.setdefault(label, plain) != plain:
-            pending.discard(label)
-            if not pending:
-                break
-    return sorted(pending)
+    columns = [values for role, values in examples.values.items() if role != "label"]
+    first: dict[str, list[str]] = {}
+    done: set[str] = set()
+    for row in range(len(examples)):
+        pending = [label for label in labels_of(row) if label not in done]
+        if pending:
+            plain = [normalised(values[row]) for values in columns]
+            done.update(label for label in pending if first.setdefault(label, plain) != plain)
+    return sorted(first.keys() - done)
+
+
+def lonely_labels(labels: list[str]) -> Problem:
+    """The problem that `labels` have fewer than 2 different texts each."""
+    shown = ", ".join(repr(label) for label in labels[:5]) + (" …" if len(labels) > 5 else "")
+    some = "label" if len(labels) == 1 else f"{len(labels)} labels"
+    has = "has" if len(labels) == 1 else "have"
+    message = (
+        f"the {some} {shown} {has} fewer than 2 different texts, so nothing would be left to test on; "
+        "add texts, or remove or merge the label"
+    )
+    return {"where": "columns.label", "message": message}

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 @dataclass
 class Reading:
     """What a task read out of all rows of the file: `values`: role → one value a row; `left_out`: for each row why it
-    is left out ("empty text"), or None."""
+    is left out ("empty text"), or None. `strata`: for each row its stratum in a random split, where no single column
+    says it (else Task.stratum does)."""
 
     values: dict[str, list[Any]]
     left_out: list[str | None]
+    strata: list[str] | None = None
 
 
 @dataclass
@@ -91,14 +93,19 @@ def load_examples(store: "DatasetStore", files: Files, spec: RunSpec, task: "Tas
     kept = [row for row, reason in enumerate(reading.left_out) if reason is None]
     if not kept:
         raise Invalid.from_problems("The data can't be used", [_nothing_left(spec, reading)])
+    stratum = task.stratum(spec)
+    if reading.strata is not None:
+        # Parts are kept by this name, so it holds the columns that the strata come from.
+        stratum = "\x1f".join(["strata", *names_of(spec.columns["label"])])
+        table = table.append_column(stratum, pa.array(reading.strata))
     # The split looks at columns that are not null.
-    for name in dict.fromkeys([*task.same(spec), *filter(None, [task.stratum(spec)])]):
+    for name in dict.fromkeys([*task.same(spec), *filter(None, [stratum])]):
         place = table.schema.get_field_index(name)
         table = table.set_column(place, name, pc.fill_null(table.column(name), ""))
     if len(kept) < len(row_ids):
         table = table.take(pa.array(kept))
     try:
-        parts = split(files, spec.dataset, table, task.same(spec), task.stratum(spec), spec.split)
+        parts = split(files, spec.dataset, table, task.same(spec), stratum, spec.split)
     except Invalid as error:
         # Its sentence names the line; as a fault of the spec it stands under the field.
         raise Invalid(error.message, [{"where": "split", "message": error.message}]) from error

@@ -18,9 +18,9 @@ from worker import evaluate
 from worker.backbone import pad_id
 from worker.batches import collate, epoch_batches
 from worker.loop import Evaluated, Event, NonFiniteLoss, Recipe, Started, Step, Stopped, train
+from worker.losses import CrossEntropy
 from worker.optim import undecayed
 from worker.schedule import learning_rate
-from worker.tasks.classification import CrossEntropy
 from worker.transfer import make_plan
 
 CPU = torch.device("cpu")
