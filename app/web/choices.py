@@ -91,6 +91,8 @@ def _chosen_model(form: Mapping[str, str], offers: Offers, fixed: bool) -> dict[
     `fixed`: what was sent stays as it is, since the problem beside it is about that.
     """
     model = form.get("model", "")
+    if not fixed and model and model == form.get("usual_model"):
+        model = ""  # not chosen: it was only the first that could do the task of before
     if model in (OTHER, FINISHED):
         fields = {name: form.get(name, "") for name in ("model", "model_other", "model_run")}
         real = form.get("model_other" if model == OTHER else "model_run", "")

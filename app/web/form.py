@@ -65,8 +65,8 @@ OPTION_FIELDS = {
             kind="select",
             choices=(
                 ("end", "lose their end"),
-                ("head_tail", "lose their middle: beginning and end are read"),
-                ("windows", "lose nothing: read in windows, answers averaged; slower"),
+                ("head_tail", "lose their middle"),
+                ("windows", "lose nothing: read in windows; slower"),
             ),
         ),
         Field(

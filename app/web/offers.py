@@ -55,6 +55,7 @@ def offers_for(services: Services, task: Task) -> Offers:
         }
         for model in models
     ]
+    cards.sort(key=lambda card: bool(card["off"]))
     runs = []
     for found in finished_runs(services.database, services.files):
         family = family_of(found)

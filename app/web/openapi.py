@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.core.spec import RunSpec
+from app.core.spec import OPTIONS, RunSpec
+from app.tasks import TASKS
 
 ERROR = {
     "type": "object",
@@ -30,6 +31,24 @@ ERROR = {
 }
 
 
+def with_tasks(spec: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a run spec that names the tasks there are, what each reads, and which options it knows."""
+    fields = spec["properties"]
+    fields["task"]["enum"] = list(TASKS)
+    fields["task"]["description"] = "; ".join(f"{name}: {task.about}" for name, task in TASKS.items())
+    ways = {
+        name: [" and ".join(role.name for role in way) for way in one.inputs] for name, one in TASKS.items()
+    }
+    roles = "; ".join(f"{name}: {', or '.join(several)}" for name, several in ways.items())
+    fields["columns"]["description"] += f". Roles by task: {roles}"
+    for option in OPTIONS:
+        users = [name for name, task in TASKS.items() if option in task.options]
+        before = fields[option].get("description")
+        only = f"only for {', '.join(users)}" if users else "no task knows it"
+        fields[option]["description"] = f"{before} ({only})" if before else only
+    return spec
+
+
 def schema(app: FastAPI) -> dict[str, Any]:
     """The document, made at the first request and kept."""
     if app.openapi_schema is None:
@@ -39,7 +58,7 @@ def schema(app: FastAPI) -> dict[str, Any]:
         spec = RunSpec.model_json_schema(ref_template="#/components/schemas/{model}")
         components = document.setdefault("components", {}).setdefault("schemas", {})
         components.update(spec.pop("$defs", {}))
-        components["RunSpec"] = spec
+        components["RunSpec"] = with_tasks(spec)
         components["Error"] = ERROR
         reference = {"schema": {"$ref": "#/components/schemas/Error"}}
         failed = {"description": "What went wrong", "content": {"application/json": reference}}

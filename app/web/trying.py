@@ -50,8 +50,8 @@ def shown(run: Mapping[str, Any], given: Any, output: dict[str, Any]) -> dict[st
     if isinstance(entities := output.get("entities"), list):
         text = given if isinstance(given, str) else " ".join(map(str, given))
         return {"kind": "entities", **_entities(text, entities, results.get("labels") or [])}
-    if isinstance(text := output.get("text"), str):
-        return {"kind": "text", "text": text}
+    if isinstance(written := output.get("text"), str):
+        return {"kind": "text", "text": written}
     return {"kind": "cells", "cells": task(run["task"]).output_cells(output)}
 
 
