@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 from app.core.files import Files
 from app.core.settings import Settings
 from app.models.catalog import ModelCatalog
-from app.models.finished import finished_run, folder_sha256
+from app.models.finished import family_of, finished_run, finished_runs, folder_sha256
 from tests.conftest import TurnedClock
 from tests.models.conftest import BERT, model_files
 
@@ -95,3 +95,20 @@ def test_other_weights_have_another_hash(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
 
     assert folder_sha256(tmp_path) != before
+
+
+def test_the_runs_that_have_a_model_are_listed_newest_first(
+    database: Database, files: Files, finish: Callable[..., str], clock: TurnedClock
+) -> None:
+    first = finish()
+    clock.turn(10)
+    finish("failed", model=False)
+    last = finish("cancelled")
+
+    found = finished_runs(database, files)
+
+    assert [run.id for run in found] == [last, first]
+    assert [run.id for run in finished_runs(database, files, most=1)] == [last]
+    assert {family_of(run) for run in found} == {"bert"}
+    (files.model(first) / "config.json").write_text("[]")
+    assert family_of(found[1]) == ""

@@ -2,7 +2,8 @@
 
 from fastapi.testclient import TestClient
 
-from app.core.spec import RunSpec
+from app.core.spec import OPTIONS, RunSpec
+from app.tasks import TASKS
 
 
 def test_every_field_of_a_spec_shows_its_default(client: TestClient) -> None:
@@ -15,6 +16,23 @@ def test_every_field_of_a_spec_shows_its_default(client: TestClient) -> None:
     assert spec["additionalProperties"] is False
     body = document["paths"]["/api/runs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/RunSpec"}
+
+
+def test_the_schema_names_the_tasks_their_roles_and_their_options(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    fields = document["components"]["schemas"]["RunSpec"]["properties"]
+    assert fields["task"]["enum"] == list(TASKS) and fields["task"]["type"] == "string"
+    assert "tagging: tokens and tags, or text and spans" in fields["columns"]["description"]
+    assert "only for adaptation" in fields["mask_probability"]["description"]
+    for option in OPTIONS:
+        users = [name for name, task in TASKS.items() if option in task.options]
+        assert users and f"only for {', '.join(users)}" in fields[option]["description"]
+
+
+def test_models_say_for_which_tasks_they_are(client: TestClient) -> None:
+    (starter,) = client.get("/api/models").json()
+    assert starter["architecture"] == "encoder" and starter["languages"] == []
+    assert starter["tasks"] == ["classification", "multilabel", "pair", "score", "tagging", "adaptation"]
 
 
 def test_every_reference_leads_somewhere(client: TestClient) -> None:
