@@ -74,9 +74,10 @@ class Generation(TorchTask):
         size = self.spec.max_length
         assert size is not None
         bare, _ = self.prompting.prompt("", size)
-        if len(bare) > size // 4:
+        if len(bare) > size // 2:
             raise Invalid(
-                f"The model's chat template alone takes {len(bare)} tokens of each prompt: set max_length to {4 * len(bare)} or more."
+                f"The model's chat template alone takes {len(bare)} tokens of each prompt: "
+                f"set max_length to {2 * len(bare)} or more."
             )
         rows: list[list[int]] = []
         learn: list[npt.NDArray[np.bool_]] = []
