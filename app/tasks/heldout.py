@@ -119,9 +119,13 @@ def _matching(file: "pq.ParquetFile", marks: "pa.Table", chosen: Filter) -> "pa.
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    mask = marks.column("wrong").combine_chunks() if chosen.only_wrong else pa.array([True] * len(marks))
+    mask = (
+        marks.column("wrong").combine_chunks()
+        if chosen.only_wrong
+        else pa.array([True] * len(marks), pa.bool_())
+    )
     if chosen.query:
-        found = pa.array([False] * len(marks))
+        found = pa.array([False] * len(marks), pa.bool_())
         for name in SEARCHED:
             column = file.read(columns=[name]).column(name)
             hit = pc.match_substring(column, chosen.query, ignore_case=True)

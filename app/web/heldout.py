@@ -97,19 +97,23 @@ def worst(services: Services, view: dict[str, Any], limit: int = 5) -> dict[str,
     path = services.files.run(view["id"]) / heldout.FILE
     if view["state"] not in FINAL_STATES or not path.is_file():
         return None
-    found = heldout.page(path, Filter(), 0, limit)
+    found = heldout.page(path, Filter(only_wrong=True), 0, limit)
+    if not found.items:
+        found = heldout.page(path, Filter(), 0, limit)
     shown = drawn(found.items, view)
-    return {**shown, "rows": found.rows} if found.items and shown["kind"] != "plain" else None
+    return {**shown, "rows": found.rows} if found.items and shown["kind"] in ("tagged", "pair") else None
 
 
 def drawn(items: list[dict[str, Any]], view: dict[str, Any]) -> dict[str, Any]:
-    """{"kind": "plain" | "tagged" | "pair", "numbers": columns, "items", "ranked", "colours"}
+    """{"kind": "simple" | "labels" | "tagged" | "pair", "numbers": columns, "items", "ranked", "colours"}
 
     `ranked`: there is no right and wrong, only worse. `first_title`: what the first text is called. Each item gets "numbers" (as
     text) and "second" (the other text of a pair), by its kind "pieces" or "texts".
     """
     detail = items[0]["detail"] if items else {}
-    kind = next((kind for key, kind in _KINDS.items() if key in detail), "plain")
+    kind = next((kind for key, kind in _KINDS.items() if key in detail), "simple")
+    if kind == "simple" and isinstance(detail.get("true"), list):
+        kind = "labels"
     scored = isinstance(detail.get("truth"), int | float)
     names = [name for name, value in detail.items() if _number(value) and name not in ("truth", "predicted")]
     per_class = (view["results"] or {}).get("per_class") or []
@@ -124,20 +128,23 @@ def drawn(items: list[dict[str, Any]], view: dict[str, Any]) -> dict[str, Any]:
                 found.get("reference") or item["truth"],
                 found.get("output") or item["predicted"],
             ]
+        if kind == "labels":
+            item["pieces"] = marks.of_labels(found["true"], found["predicted"])
         if kind == "tagged":
             item["pieces"] = marks.pieces(found, colours)
         if scored:
-            item["truth"], item["predicted"] = _short(found["truth"]), _short(found["predicted"])
-            item["numbers"].append(_signed(found["predicted"] - found["truth"]))
+            true, predicted = found["truth"], found["predicted"]
+            item["numbers"] += [_short(true), _short(predicted), _signed(predicted - true)]
     return {
         "kind": kind,
         "first_title": "prompt" if "prompt" in detail else "source",
         "items": items,
-        "numbers": [NUMBERS.get(name, name.replace("_", " ")) for name in names] + ["difference"] * scored,
+        "numbers": [NUMBERS.get(name, name.replace("_", " ")) for name in names]
+        + ["true", "predicted", "difference"] * scored,
         "ranked": scored or kind == "pair" or "loss" in detail,
-        "with_truth": any(item["truth"] or item["predicted"] for item in items),
+        "with_truth": not scored and any(item["truth"] or item["predicted"] for item in items),
         "colours": colours,
-        "legend": marks.LEGEND,
+        "legend": marks.LABELS if kind == "labels" else marks.ENTITIES,
     }
 
 
@@ -149,7 +156,7 @@ def _short(value: Any) -> str:
     if not _number(value):
         return ""
     size = abs(value)
-    return f"{value:.2f}" if size < 100 else f"{value:,.1f}" if size < 10_000 else f"{value:,.0f}"
+    return ("−" if value < 0 else "") + f"{size:,.{2 if size < 100 else 1 if size < 10_000 else 0}f}"
 
 
 def _signed(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Text with its entities: which pieces were found, missed, or marked where there is nothing."""
+"""Text with its entities, or labels: what was found, missed, or marked where there is nothing."""
 
 from itertools import pairwise
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from app.web.entities import COLOURS, between
 
 Span = tuple[int, int, str]
-LEGEND = (("found", "found"), ("missed", "missed"), ("spurious", "marked, but not an entity"))
+ENTITIES = (("found", "found"), ("missed", "missed"), ("spurious", "marked, but no such entity"))
+LABELS = (("found", "right"), ("missed", "missed"), ("spurious", "given, but wrong"))
 
 
 def pieces(detail: dict[str, Any], colours: dict[str, int]) -> list[dict[str, Any]]:
@@ -27,6 +28,16 @@ def pieces(detail: dict[str, Any], colours: dict[str, int]) -> list[dict[str, An
             shown.append({"text": gap, **_kind((None, None, None), start, colours)})
         shown.append({"text": _joined(units[start:end], detail), **_kind(here, start, colours)})
     return shown
+
+
+def of_labels(true: list[str], predicted: list[str]) -> list[dict[str, Any]]:
+    """The labels of a text as pieces: those that were found, missed, or given wrongly."""
+    kinds = {label: "found" if label in predicted else "missed" for label in true}
+    kinds |= {label: "spurious" for label in predicted if label not in kinds}
+    return [
+        {"text": label, "kind": kind, "label": "", "title": kind, "colour": 7}
+        for label, kind in kinds.items()
+    ]
 
 
 def colours_of(types: list[str]) -> dict[str, int]:
@@ -51,10 +62,11 @@ def _kind(
             "colour": colour,
         }
     if missed and spurious:
-        label = " → ".join(filter(None, (_first(missed, start), _first(spurious, start))))
+        names = dict.fromkeys([_first(missed, start), _first(spurious, start)])
+        label = " → ".join(filter(None, names))
         title = f"{missed[2]}, marked as {spurious[2]}"
         if missed[2] == spurious[2]:
-            title = f"{missed[2]}, marked with other bounds"
+            title = f"{missed[2]}, marked with other ends"
         return {"kind": "both", "label": label, "title": title, "colour": colour}
     if missed:
         return {

@@ -35,7 +35,6 @@ class Pages:
             count=count,
             size=megabytes,
             score=score,
-            signed=signed,
             rate=rate,
             clock=clock_time,
             when=partial(when, clock=clock),
@@ -85,12 +84,6 @@ def count(value: float | None) -> str:
 def score(value: Any) -> str:
     """0.861; a dash where there is none."""
     return f"{value:.3f}" if isinstance(value, int | float) else "–"
-
-
-def signed(value: float) -> str:
-    """+0.072, −0.013, ±0.000: what rounds to nothing has no sign of its own."""
-    rounded = round(value, 3)
-    return "±0.000" if rounded == 0 else f"{'+' if rounded > 0 else '−'}{abs(rounded):.3f}"
 
 
 def rate(value: float | None) -> str:

@@ -13,6 +13,8 @@ from app.tasks.base import Metric
 # Baselines that no task has to name, and those that learn nothing: being worse than these is another matter.
 TITLES = {"before": "before training", "copy": "input copied", "majority": "most frequent label"}
 TRIVIAL = ("majority", "copy", "mean", "median", "random")
+# In the list of runs there is no room for more.
+BRIEF = {"tfidf": "TF-IDF", "before": "before", "copy": "a copy", "majority": "a plain guess"}
 Lasts = dict[str, list[Any]]
 View = dict[str, Any]
 
@@ -28,6 +30,10 @@ class Rival:
     @property
     def short(self) -> str:
         return self.title.split(" + ")[0]
+
+    @property
+    def brief(self) -> str:
+        return BRIEF.get(self.name, self.short)
 
 
 def judged_by(view: View) -> tuple[Metric, ...]:
@@ -50,7 +56,8 @@ def curves_title(task: str) -> str:
     """Accuracy and macro F1"""
     titles = [one.title for one in curves_of(task)]
     text = " and ".join(filter(None, [", ".join(titles[:-1]), *titles[-1:]]))
-    return text[:1].upper() + text[1:]
+    # chrF keeps its small letter.
+    return text[:1].upper() + text[1:] if text.split(" ")[0].rstrip(",").islower() else text
 
 
 def figure(metric: Metric, value: Any) -> str:
@@ -158,9 +165,9 @@ def held_out(view: View) -> dict[str, Any]:
     if rival and metric.lower:
         gain = _gain(metric, mine, rival.value)
         apart = gap(metric, mine, rival.value)[1:]
-        against += f" · {apart} {'worse' if gain < 0 else 'better'} than {rival.short}"
+        against += f" · {apart} {'worse' if gain < 0 else 'better'} than {rival.brief}"
     elif rival:
-        against += f" · {gap(metric, mine, rival.value)} over {rival.short}"
+        against += f" · {gap(metric, mine, rival.value)} over {rival.brief}"
     return {"held_out": figure(metric, mine), "against": against}
 
 

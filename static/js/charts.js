@@ -160,6 +160,8 @@ export class Charts {
   setBefore(before) {
     this.before = before
     for (const name of Object.keys(before)) this.fillBefore(`before/${name}`)
+    const note = document.querySelector("[data-level-note]")
+    if (note) note.hidden = !Object.keys(before).length
   }
 
   fillAll() {

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from app.web.render import count, duration, rate, score, signed, when
+from app.web.render import count, duration, rate, score, when
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,6 @@ def test_durations(seconds: float | None, shown: str) -> None:
 
 def test_scores_and_gains() -> None:
     assert (score(0.8614), score(None), score("x")) == ("0.861", "–", "–")
-    assert (signed(0.0721), signed(-0.013), signed(-0.0001)) == ("+0.072", "−0.013", "±0.000")
     assert (count(12345), count(None), rate(47.2), rate(3.21), rate(None)) == ("12,345", "", "47", "3.2", "")
 
 
