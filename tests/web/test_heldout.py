@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from app.tasks.heldout import Prediction
 from app.web.services import Services
-from tests.web.gallery import ENDINGS, finished
-from tests.web.test_pages import HOSTILE, Launch, Train, check, page, words
+from tests.web.gallery import ENDINGS, HOSTILE, finished
+from tests.web.test_pages import Launch, Train, check, page, words
 
 Upload = Callable[..., dict[str, Any]]
 
