@@ -12,6 +12,7 @@ from app.web.body import FormFields
 from app.web.choices import form_context
 from app.web.estimate import estimated_seconds
 from app.web.form import KNOWN, by_field, form_from_spec, shown_fields, spec_from_form, way_of
+from app.web.lengths import cut_line
 from app.web.pages_data import redirect
 from app.web.render import count, duration
 from app.web.services import Services, ServicesDep
@@ -54,9 +55,10 @@ def preview(services: ServicesDep, form: FormFields) -> dict[str, Any]:
     defaults = form_from_spec(checked["spec"], (), ())
     with services.database.read() as session:
         seconds = estimated_seconds(session, checked["spec"], checked["steps"])
+    cut = cut_line(services, checked["spec"])
     return {
         "aside": services.pages.fragment(
-            "_will_happen.html", will=_will_happen(checked, seconds), general=[]
+            "_will_happen.html", will=_will_happen(checked, seconds, cut), general=[]
         ),
         "problems": {},
         "defaults": {name: defaults.get(name, "") for name in checked["why"]} | {"name": defaults["name"]},
@@ -71,7 +73,7 @@ def _page(
     return services.pages.render(request, "new_run.html", status=error.status if error else 200, **context)
 
 
-def _will_happen(checked: dict[str, Any], seconds: float | None) -> list[dict[str, str]]:
+def _will_happen(checked: dict[str, Any], seconds: float | None, cut: str) -> list[dict[str, str]]:
     """The lines of the box: {"name", "value"}."""
     spec, rows, epochs = checked["spec"], checked["rows"], checked["spec"]["epochs"]
     lines = {
@@ -83,6 +85,8 @@ def _will_happen(checked: dict[str, Any], seconds: float | None) -> list[dict[st
     }
     if seconds is not None:
         lines["time"] = f"about {duration(_roughly(seconds))}, as your last run with this model"
+    if cut:
+        lines["too long"] = cut
     if left_out := [
         f"{number:,} row{'' if number == 1 else 's'} with {reason}"
         for reason, number in checked["dropped"].items()

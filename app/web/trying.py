@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.spec import RunSpec
 from app.tasks import TASKS, task
+from app.tasks.base import Role
 from app.web.entities import Palette, of_spans
 
 LONGEST = 100_000  # characters
@@ -17,14 +18,21 @@ def try_form(run: Mapping[str, Any]) -> dict[str, Any]:
     """{"roles": of the text fields, "waiting": words for the time until the answer, "usage": code, "predicts"} for a run as
     the API shows it."""
     if run["task"] not in TASKS:
-        return {"roles": (), "waiting": "", "usage": "", "predicts": False}
+        return {"roles": [], "waiting": "", "usage": "", "predicts": False}
     asked, spec = task(run["task"]), RunSpec.model_validate(run["spec"])
+    roles = asked.input_roles(spec) if asked.predicts else ()
     return {
-        "roles": asked.input_roles(spec) if asked.predicts else (),
+        "roles": [{"name": role.name, "title": _title(role, alone=len(roles) == 1)} for role in roles],
         "waiting": "still writing …" if _WRITES & set(asked.options) else "predicting …",
         "usage": asked.usage(spec, f"headstart-{run['id']}"),
         "predicts": asked.predicts,
     }
+
+
+def _title(role: Role, alone: bool) -> str:
+    if alone:
+        return "a prompt" if role.name == "prompt" else "a text"
+    return role.hint or role.name.replace("_", " ")
 
 
 def input_of(run: Mapping[str, Any], form: Mapping[str, str]) -> Any:

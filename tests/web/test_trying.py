@@ -90,7 +90,7 @@ def test_a_text_stays_as_it_was_written() -> None:
 def test_an_answer_of_another_shape_is_a_table(ninth: Ranking) -> None:
     ranking = run("ranking", {"question": "q", "reply": "r"})
     assert trying.shown(ranking, "a", {"rank": 3}) == {"kind": "cells", "cells": {"rank": 3}}
-    assert [role.name for role in trying.try_form(ranking)["roles"]] == ["question", "reply"]
+    assert [role["name"] for role in trying.try_form(ranking)["roles"]] == ["question", "reply"]
     assert trying.input_of(ranking, {"question": "why?", "reply": "so"}) == {
         "question": "why?",
         "reply": "so",
@@ -98,7 +98,9 @@ def test_an_answer_of_another_shape_is_a_table(ninth: Ranking) -> None:
 
 
 def test_the_form_asks_for_what_the_task_reads() -> None:
-    assert [role.name for role in trying.try_form(PAIR)["roles"]] == ["text", "text_pair"]
+    assert [role["name"] for role in trying.try_form(PAIR)["roles"]] == ["text", "text_pair"]
+    assert [role["title"] for role in trying.try_form(PAIR)["roles"]] == ["text", "the second text"]
+    assert [role["title"] for role in trying.try_form(TAGS)["roles"]] == ["a text"]
     assert trying.input_of(PAIR, {"text": "a", "text_pair": "b", "other": "c"}) == {
         "text": "a",
         "text_pair": "b",
@@ -106,12 +108,15 @@ def test_the_form_asks_for_what_the_task_reads() -> None:
     assert trying.input_of(CLASSES, {"text": "a"}) == "a"
     assert trying.input_of(TAGS, {"tokens": '["a", "b"]'}) == ["a", "b"]
     writing = trying.try_form(run("generation", {"prompt": "p", "completion": "c"}))
-    assert (writing["waiting"], [role.name for role in writing["roles"]]) == ("still writing …", ["prompt"])
+    assert (writing["waiting"], [role["name"] for role in writing["roles"]]) == (
+        "still writing …",
+        ["prompt"],
+    )
     assert trying.try_form(CLASSES)["waiting"] == "predicting …"
     assert f"headstart-{'b' * 12}" in trying.try_form(CLASSES)["usage"]
 
 
 def test_a_model_that_answers_nothing_has_no_form() -> None:
     form = trying.try_form(run("adaptation", {"text": "t"}))
-    assert not form["predicts"] and form["roles"] == () and form["usage"]
+    assert not form["predicts"] and form["roles"] == [] and form["usage"]
     assert not trying.try_form(run("a task of another version", {}))["predicts"]
