@@ -74,11 +74,13 @@ def pack(
     begin: Sequence[int] = (),
     end: Sequence[int] = (),
     between: Sequence[int] = (),
+    overlap: int = 0,
     types: bool = False,
 ) -> Packed:
     """One document after the other, `between` them a separator, cut into blocks of `size` tokens, each of which begins with
     `begin` and ends with `end`; the last is as long as it is. No token is lost. Blocks of special tokens alone are left out.
 
+    `overlap`: so many tokens of a block are also the first of the next: 1 gives a causal model something to predict each from.
     `types`: whether the model reads token types (all 0).
     """
     ids: list[Ints] = []
@@ -102,10 +104,14 @@ def pack(
     stream, belong, owner = (np.concatenate([np.zeros(0, np.int32), *part]) for part in (ids, words, owners))
 
     room = size - len(begin) - len(end)
-    assert room > 0
+    assert room > overlap
     head, tail = np.asarray(begin, dtype=np.int32), np.asarray(end, dtype=np.int32)
     outside = [np.full(len(part), NOT_A_WORD, dtype=np.int32) for part in (head, tail)]
-    starts = [at for at in range(0, len(stream), room) if (belong[at : at + room] != NOT_A_WORD).any()]
+    starts = [
+        at
+        for at in range(0, len(stream) - overlap, room - overlap)
+        if (belong[at : at + room] != NOT_A_WORD).any()
+    ]
     blocks = [np.concatenate([head, stream[at : at + room], tail]) for at in starts]
     return Packed(
         encoded=flatten(blocks, types),

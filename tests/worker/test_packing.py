@@ -46,6 +46,15 @@ def test_the_last_block_is_as_long_as_it_is() -> None:
     assert packed.encoded.lengths.tolist() == [6, 3]
 
 
+@pytest.mark.parametrize("length", [2, 6, 7, 11, 12, 30])
+def test_with_an_overlap_every_token_but_the_first_stands_behind_another(length: int) -> None:
+    packed = pack(documents(length), size=6, overlap=1)
+
+    blocks = [block.tolist() for block in np.split(packed.encoded.ids, packed.encoded.offsets[1:-1])]
+    assert [token for block in blocks for token in block[1:]] == list(range(101, 100 + length))
+    assert all(len(block) == 6 for block in blocks[:-1]) and len(blocks[-1]) >= 2
+
+
 def test_words_keep_apart_and_special_tokens_are_none() -> None:
     packed = pack(documents(3, 2), size=6, begin=[1], between=[2])
 

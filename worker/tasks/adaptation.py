@@ -73,7 +73,7 @@ class Adaptation(TorchTask):
         assert size is not None
         documents = self._documents(examples, progress)
         if self.causal:
-            packed = pack(documents, size)
+            packed = pack(documents, size, overlap=1)
         else:
             begin, end = _frame(tokenizer)
             separator = next(
@@ -95,17 +95,20 @@ class Adaptation(TorchTask):
 
     def _documents(self, examples: Examples, progress: Tell) -> Iterator[Document]:
         special = set(self.tokenizer.all_special_ids)
-        end = self.tokenizer.eos_token_id
+        begin, _ = _frame(self.tokenizer)
         for start in range(0, len(examples), CHUNK):
             batch = self.tokenizer(
                 examples.texts[start : start + CHUNK],
-                add_special_tokens=self.causal,
+                add_special_tokens=False,
                 return_attention_mask=False,
                 verbose=False,
             )
             for number, ids in enumerate(batch["input_ids"]):
                 if self.causal:
-                    yield Document([*ids, end], [0] * (len(ids) + 1))
+                    # That a text begins is nothing to be learned, that it ends is.
+                    outside = [NOT_A_WORD] * len(begin)
+                    end = self.tokenizer.eos_token_id
+                    yield Document([*begin, *ids, end], [*outside, *[0] * (len(ids) + 1)])
                     continue
                 words = batch.word_ids(number) if batch.is_fast else range(len(ids))
                 yield Document(
@@ -119,7 +122,7 @@ class Adaptation(TorchTask):
 
     def _language(self, packed: Packed) -> Language:
         if self.causal:
-            return Causal(packed.encoded, np.ones(len(packed.encoded.ids), dtype=np.bool_))
+            return Causal(packed.encoded, packed.words != NOT_A_WORD)
         special = self.tokenizer.all_special_ids
         ordinary = np.setdiff1d(np.arange(len(self.tokenizer)), special)
         mask_id = self.tokenizer.mask_token_id
