@@ -47,9 +47,10 @@ FAST = {
     "mbart": "text2text",
     "nllb": "text2text",
 }
-# Where the toy takes another learning rate or another share of its first loss to fall below than the usual ones.
-RATE: dict[tuple[str, str], float] = {}
-FALLS: dict[str, float] = {"adaptation": 0.8}
+MOOD = {"positive": "happy", "negative": "sad"}
+STEPS = 128  # at least
+# The share of its first loss that a task's must fall below: a toy's words are told apart at once, but not foretold.
+FALLS = {"adaptation": 0.9}
 
 
 def columns_of(name: str) -> dict[str, list[str]]:
@@ -62,17 +63,12 @@ def columns_of(name: str) -> dict[str, list[str]]:
         )
         for words in (text.split() for text in texts)
     ]
+    neutral = [" ".join(tiny.FILLER[(row + place) % 13] for place in range(5)) for row in range(64)]
     written = [f"it was {word}" for word in words]
     return {
         "classification": {"text": texts, "label": labels},
-        "multilabel": {
-            "text": texts,
-            "label": [
-                f"{label}|{'long' if len(text) > 40 else 'short'}"
-                for text, label in zip(texts, labels, strict=True)
-            ],
-        },
-        "pair": {"text": texts[::-1], "text_pair": texts, "label": labels},
+        "multilabel": {"text": texts, "label": [f"{label}|{MOOD[label]}" for label in labels]},
+        "pair": {"text": neutral, "text_pair": texts, "label": labels},
         "score": {"text": texts, "label": ["4.5" if label == "positive" else "1.5" for label in labels]},
         "tagging": {"tokens": texts, "tags": tags},
         "text2text": {"source": texts, "target": written},
@@ -90,7 +86,7 @@ def spec_of(name: str, family: str) -> RunSpec:
             "task": name,
             "columns": {role: role for role in columns_of(name)},
             "max_length": 32,
-            "learning_rate": RATE.get((family, name), 5e-3),
+            "learning_rate": 5e-3,
             "batch_size": 8,
             **marked,
         }
@@ -132,7 +128,7 @@ def finished(family: str, name: str, root: Path) -> Run:
     objective = half.objective(model, part)
     assert spec.learning_rate is not None
     recipe = Recipe(
-        epochs=8,
+        epochs=-(-STEPS // -(-len(objective.lengths) // 8)),
         batch_size=8,
         accumulation=1,
         learning_rate=spec.learning_rate,
