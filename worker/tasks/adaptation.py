@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from app.core.errors import Invalid
 from app.core.spec import RunSpec
@@ -20,7 +20,7 @@ from worker.language import Causal, Language, LanguageLoss, mean_loss, perplexit
 from worker.masking import Masked
 from worker.packing import NOT_A_WORD, Document, Packed, pack
 from worker.tasks.base import Outcome, Part, Prediction, Tell, TorchTask
-from worker.tasks.generation import stop_at, without_labels
+from worker.tasks.generation import load_causal, without_labels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,14 +42,14 @@ class Adaptation(TorchTask):
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
         """Encoders get the head for masked words, a new one from the seed if the folder has none, and keep their pooler."""
         self.causal = _is_causal(folder)
-        auto = AutoModelForCausalLM if self.causal else AutoModelForMaskedLM
-        model, tokenizer, absent = load_pretrained(folder, auto, without_labels, self.spec.seed)
-        self.tokenizer = tokenizer
         if self.causal:
-            if tokenizer.eos_token_id is None:
-                tokenizer.eos_token = tokenizer.pad_token
-            stop_at(model, tokenizer)
-            return model, tokenizer
+            model, self.tokenizer, new_head = load_causal(folder, self.spec.seed)
+            self.notes += new_head
+            return model, self.tokenizer
+        model, tokenizer, absent = load_pretrained(
+            folder, AutoModelForMaskedLM, without_labels, self.spec.seed
+        )
+        self.tokenizer = tokenizer
         if tokenizer.mask_token_id is None:
             raise Invalid(
                 f"The tokenizer of the model {folder.name} has no token for masked words, so it can't be adapted; choose another model.",
@@ -57,8 +57,9 @@ class Adaptation(TorchTask):
             )
         if absent:
             self.notes.append(
-                "The model came without a head for masked words: a new one was drawn. The perplexity before is that of guessing "
-                f"among the {text_config(model).vocab_size:,} entries of its vocabulary, and its fall is mostly the new head's learning."
+                "The model came without a head for masked words: a new one was drawn. The perplexity before is that of an untrained "
+                f"head (guessing among the vocabulary's entries would give {text_config(model).vocab_size:,}), and its fall is mostly "
+                "the new head's learning."
             )
         if self.spec.whole_word_masking and not tokenizer.is_fast:
             raise Invalid(

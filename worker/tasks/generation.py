@@ -54,10 +54,8 @@ class Generation(TorchTask):
         self.was: dict[str, float]  # the loss of each part before the training
 
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-        model, tokenizer, _ = load_pretrained(folder, AutoModelForCausalLM, without_labels, self.spec.seed)
-        if tokenizer.eos_token_id is None:
-            tokenizer.eos_token = tokenizer.pad_token  # something has to say that a text is over
-        stop_at(model, tokenizer)
+        model, tokenizer, new_head = load_causal(folder, self.spec.seed)
+        self.notes += new_head
         if self.paired and tokenizer.chat_template is not None:
             fault = template_fault(tokenizer, self.pairs)
             if fault is not None:
@@ -247,6 +245,16 @@ class Generation(TorchTask):
         room = prompt_room(model, spec.max_length, spec.max_new_tokens)
         prompts = [prompting.prompt(text, room)[0] for text in inputs]
         return [{"text": text} for text in write(model, tokenizer, prompts, spec.max_new_tokens)]
+
+
+def load_causal(folder: Path, seed: int) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]":
+    """A model for the next token that stops at its tokenizer's end of text, its tokenizer, and what is to be told of them."""
+    model, tokenizer, absent = load_pretrained(folder, AutoModelForCausalLM, without_labels, seed)
+    if tokenizer.eos_token_id is None:
+        tokenizer.eos_token = tokenizer.pad_token  # something has to say that a text is over
+    stop_at(model, tokenizer)
+    told = "The model came without a head for the next token: a new one was drawn, which has everything to learn."
+    return model, tokenizer, [told] if absent else []
 
 
 def without_labels(config: Any) -> None:

@@ -13,9 +13,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.core.errors import Invalid
 from app.core.spec import Full, RunSpec, parse_spec
+from app.models.finished import labels_of
 from app.tasks import task
 from app.tasks.examples import Examples
 from tests.worker import tiny
+from worker.backbone import load_classifier
 from worker.export import export_model
 from worker.loop import Evaluated, Recipe, Step, train
 from worker.tasks.generation import Generation
@@ -315,6 +317,20 @@ def test_published_settings_that_cannot_be_saved_are_replaced(
     _, model, tokenizer = loaded(tmp_path / "odd", spec_of(), pairs(PROMPTS, COMPLETIONS))
     export_model(model, tokenizer, "card", tmp_path / "model")
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+
+
+def test_a_model_that_was_made_a_classifier_writes_again_and_says_if_its_head_is_new(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    for family, new in (("gpt2", False), ("llama", True)):  # GPT-2's head is its embeddings
+        model, tokenizer = load_classifier(folders[family], ["a", "b", "c"], 1)
+        export_model(model, tokenizer, "card", tmp_path / family)
+        half, loaded_model, _ = loaded(tmp_path / family, spec_of(), pairs(PROMPTS, COMPLETIONS))
+        assert any("came without a head" in note for note in half.notes) == new
+        half.finish(loaded_model, tokenizer)
+        export_model(loaded_model, tokenizer, "card", tmp_path / f"{family}-again")
+        assert labels_of(tmp_path / f"{family}-again") == []
+        assert AutoModelForCausalLM.from_pretrained(tmp_path / f"{family}-again").config.use_cache is True
 
 
 def test_advice_when_nothing_was_gained(folders: dict[str, Path]) -> None:
