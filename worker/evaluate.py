@@ -35,7 +35,8 @@ def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.de
         return result
     first = np.flatnonzero(np.diff(encoded.owner, prepend=-1))
     sums: Floats = np.add.reduceat(result, first, axis=0)
-    means: Floats = sums / np.bincount(encoded.owner)[:, None].astype(np.float32)
+    windows = np.bincount(encoded.owner).astype(np.float32)
+    means: Floats = np.divide(sums, windows[:, None], dtype=np.float32)
     return means
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.worker.tiny import toy
 from worker import baselines
-from worker.baselines import majority, tfidf
+from worker.baselines import frequent, majority, tfidf, tfidf_labels, tfidf_score
 
 TEXTS, NAMES = toy(200)
 TRUTH = np.array([name == "positive" for name in NAMES], dtype=np.int64)
@@ -69,3 +69,42 @@ def test_a_large_training_set_is_sampled(monkeypatch: pytest.MonkeyPatch) -> Non
     found = tfidf(texts, truth, TEXTS, 2, seed=1)
     assert np.array_equal(found, tfidf(texts, truth, TEXTS, 2, seed=1))
     assert (found.argmax(1) == TRUTH).mean() > 0.95
+
+
+def test_pairs_are_told_apart_by_what_their_texts_share() -> None:
+    """No word tells: the label is whether both texts have the same one."""
+    words = [f"word{number}" for number in range(12)]
+    generator = np.random.default_rng(0)
+    first = generator.integers(0, 12, 400)
+    second = np.where(generator.random(400) < 0.5, first, (first + 1 + generator.integers(0, 11, 400)) % 12)
+    pairs = [(f"it is {words[one]}", f"so {words[other]}") for one, other in zip(first, second, strict=True)]
+    same = (first == second).astype(np.int64)
+    found = tfidf(pairs[:300], same[:300], pairs[300:], 2, validation=(pairs[250:300], same[250:300]))
+    assert (found.argmax(1) == same[300:]).mean() > 0.9
+
+
+def test_the_most_frequent_labels_are_those_of_more_than_half_else_one() -> None:
+    truth = np.array([[1, 0, 1], [1, 0, 0], [1, 1, 1], [0, 0, 0]], dtype=bool)
+    assert frequent(truth).tolist() == [True, False, False]
+    assert frequent(truth[:, 1:]).tolist() == [False, True]
+
+
+def test_each_label_is_learned_for_itself() -> None:
+    truth = np.stack([TRUTH == 1, TRUTH == 0, np.ones(200, dtype=bool), np.zeros(200, dtype=bool)], axis=1)
+    validation, test = tfidf_labels(TEXTS[:120], truth[:120], TEXTS[120:160], truth[120:160], TEXTS[160:])
+    assert validation.shape == (40, 4) and test.shape == (40, 4)
+    assert ((test[:, :2] > 0.5) == truth[160:, :2]).mean() > 0.95
+    assert (test[:, 2] == 1).all() and (test[:, 3] == 0).all()  # nothing to learn: always, never
+
+
+def test_labels_of_empty_texts_get_their_shares() -> None:
+    truth = np.array([[True, False], [True, True]])
+    validation, test = tfidf_labels(["", ""], truth, ["x"], truth[:1], ["x", "y"])
+    assert validation.tolist() == [[1.0, 0.5]] and test.tolist() == [[1.0, 0.5]] * 2
+
+
+def test_scores_are_learned_and_empty_texts_get_the_mean() -> None:
+    scores = np.where(TRUTH == 1, 80.0, 20.0)
+    found = tfidf_score(TEXTS[:120], scores[:120], TEXTS[120:160], scores[120:160], TEXTS[160:])
+    assert np.abs(found - scores[160:]).mean() < 10
+    assert tfidf_score(["", ""], np.array([1.0, 4.0]), ["x"], np.array([1.0]), ["x"]).tolist() == [2.5]

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -7,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tests.worker.conftest import Case
 from worker.encode import encode
-from worker.evaluate import logits, scores, softmax
+from worker.evaluate import logits, scores, sigmoid, softmax
 
 CPU = torch.device("cpu")
 
@@ -59,6 +60,25 @@ def test_an_empty_text_has_logits_too(case: Callable[..., Case]) -> None:
 def test_no_rows_have_no_logits(case: Callable[..., Case]) -> None:
     loaded = case("bert")
     assert logits(loaded.model, encode(loaded.tokenizer, [], 16), 8, CPU).shape == (0, 2)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
+def test_a_text_in_windows_has_the_mean_of_their_logits(case: Callable[..., Case], family: str) -> None:
+    loaded = case(family)
+    texts = ["good", "the film was good " * 9, "", "a bad story " * 5]
+    data = encode(loaded.tokenizer, texts, 12, truncation="windows")
+    assert data.owner is not None
+    together = logits(loaded.model, data, 4, CPU)
+    each = logits(loaded.model, dataclasses.replace(data, owner=None), 1, CPU)
+    assert together.dtype == np.float32 and together.shape == (4, 2)
+    for text in range(4):
+        np.testing.assert_allclose(together[text], each[data.owner == text].mean(axis=0), atol=1e-5)
+
+
+def test_sigmoid_survives_large_logits() -> None:
+    assert sigmoid(np.array([[-2000.0, 0.0, 2000.0]], dtype=np.float32)).tolist() == [
+        pytest.approx([0.0, 0.5, 1.0])
+    ]
 
 
 def test_scores_are_those_of_torch_and_scikit_learn() -> None:
