@@ -20,7 +20,11 @@ export function setUpErrors(root) {
       list.replaceChildren(...next.childNodes)
       // The form keeps its field, with the cursor in it; only the counts behind its choices change.
       for (const select of form().querySelectorAll("select")) {
-        select.replaceChildren(...fresh.content.querySelector(`select[name="${select.name}"]`)?.childNodes ?? [])
+        const now = fresh.content.querySelector(`select[name="${select.name}"]`)
+        if (!now) continue
+        const chosen = now.querySelector("option[selected]")?.value ?? ""
+        select.replaceChildren(...now.children)
+        select.value = chosen
       }
       root.querySelector("[data-csv]").href = fresh.content.querySelector("[data-csv]").href
       history.replaceState(null, "", `?${query}#errors`)

@@ -2,6 +2,7 @@
 import { Charts } from "./charts.js"
 import { setUpErrors } from "./errors.js"
 import { showProgress } from "./format.js"
+import { setUpFiles } from "./files.js"
 import { announce, askJson, later } from "./http.js"
 import { onSummary, unwatch, watch } from "./live.js"
 import { setUpTabs } from "./tabs.js"
@@ -14,6 +15,7 @@ const { run } = head.dataset
 const html = new Map() // part → what the server sent last, so that an unchanged part keeps its focus and input
 const tabs = setUpTabs(document.querySelector("[data-tabs]"))
 setUpTryIt(part("try"))
+setUpFiles(part("files"))
 
 const errors = setUpErrors(part("errors"))
 
@@ -39,7 +41,7 @@ async function refresh({ log = false } = {}) {
     if (name === "log" && !log) continue
     if (html.get(name) === text) continue
     if (name === "errors" && part("errors").querySelector("form")) continue // it fetches for itself
-    if (name === "try" && part("try").querySelector("form")) continue // somebody may be typing
+    if (["try", "files"].includes(name) && part(name).querySelector("form")) continue // somebody may be typing
     html.set(name, text)
     part(name).innerHTML = text
     if (name === "log") scrollLog()
@@ -69,8 +71,10 @@ function onEvent({ kind, data, seq }) {
       refreshSoon()
     }
     if (FINAL.includes(data.state)) unwatchSoon()
-  } else if (kind === "sample") refreshSoon()
-  else if (kind === "log") addLine(data, seq)
+  } else if (kind === "sample") {
+    refreshSoon()
+    tabs.suggest("#results")
+  } else if (kind === "log") addLine(data, seq)
 }
 
 function showInTitle({ state: now, step, steps }) {

@@ -147,7 +147,7 @@ def test_without_figures_there_is_no_verdict() -> None:
 
 def test_while_it_runs_the_curves_of_the_task_are_its_key_figures() -> None:
     run = {**view("score", None), "state": "running"}
-    lasts = {
+    lasts: dict[str, list[Any]] = {
         "validation/rmse": [0.9, 0.6, 0.7],
         "validation/pearson": [0.2, None],
         "validation/loss": [1.0, 0.8],
