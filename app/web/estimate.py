@@ -12,7 +12,7 @@ LOOK_BACK = 100  # finished runs
 
 
 def estimated_seconds(session: Session, spec: dict[str, Any], steps: int) -> float | None:
-    """Seconds for `steps` steps of `spec`; None if no run with this model has succeeded here yet.
+    """Seconds for `steps` steps of `spec`; None if no run of this task with this model has succeeded here yet.
 
     Scaled by the texts that are learned. How long the texts are counts most, so a run on the same data with the same
     maximum length tells more than a newer one on other data.
@@ -24,7 +24,7 @@ def estimated_seconds(session: Session, spec: dict[str, Any], steps: int) -> flo
         .order_by(col(Run.finished_at).desc())
         .limit(LOOK_BACK)
     )
-    alike = ("model", "strategy")
+    alike = ("task", "model", "strategy")  # another task measures otherwise, which can take longer than learning
     found = [
         run
         for run in session.execute(query).scalars()

@@ -67,6 +67,20 @@ if (form) {
     withoutPlain(form)
   }
 
+  const swapAndLook = async (names) => {
+    try {
+      await swap(names)
+      splitFields()
+      await preview()
+    } catch (error) {
+      if (error.name !== "AbortError") will.textContent = error.message
+    }
+  }
+
+  // Whoever comes back by the browser's button finds the choices of before, in a page that was made for others.
+  const restored = () => [...form.elements].some((field) => (field.name === "task" || field.name === "way") && field.checked !== field.defaultChecked)
+    || !form.elements.dataset.selectedOptions[0]?.defaultSelected
+
   form.addEventListener("input", ({ target }) => {
     // Whoever types or chooses beside a radio button means it.
     if (target.dataset.of && target.value) form.querySelector(`input[name=model][value="${target.dataset.of}"]`).checked = true
@@ -80,14 +94,7 @@ if (form) {
     }
     if (target.dataset.chooses) form.elements[target.dataset.chooses].focus()
     const names = (target.dataset.swaps ?? "").split(" ").filter(Boolean)
-    if (!names.length) return
-    try {
-      await swap(names)
-      splitFields()
-      await preview()
-    } catch (error) {
-      if (error.name !== "AbortError") will.textContent = error.message
-    }
+    if (names.length) await swapAndLook(names)
   })
   form.addEventListener("submit", () => {
     // A second press must not start a second run; a page that comes back from the cache can start again.
@@ -96,6 +103,9 @@ if (form) {
     addEventListener("pageshow", () => { button.disabled = false }, { once: true })
   })
 
+  addEventListener("pageshow", () => {
+    if (restored()) swapAndLook(["columns", "model", "options", "split"])
+  })
   withoutPlain(form)
   splitFields()
   preview()

@@ -39,6 +39,7 @@ def test_nothing_is_told_before_a_run_with_the_model_has_succeeded(
     assert estimate(database, spec, 100) is None
     ended(database, queue_run(), 50.0)
     assert estimate(database, spec, 100, model="local:other") is None
+    assert estimate(database, spec, 100, task="pair") is None
 
 
 def test_the_time_grows_with_the_texts_that_are_learned(
