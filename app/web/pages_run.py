@@ -13,7 +13,7 @@ from app.web.services import RunId, ServicesDep
 
 router = APIRouter(include_in_schema=False)
 # Parts of the page that a script replaces as the run goes on.
-PARTS = ("head", "progress", "notice", "kpis", "results", "errors", "try", "log", "spec")
+PARTS = ("head", "progress", "notice", "kpis", "results", "errors", "try", "files", "log", "spec")
 
 
 @router.get("/charts.json")

@@ -13,7 +13,7 @@ from app.core.files import ID_PATTERN, Files, new_id
 from app.core.spec import RunSpec
 from app.core.tables import FINAL_STATES, Run
 from app.datasets.upload import Incoming, label
-from app.tasks import task
+from app.tasks import TASKS, task
 from app.web.services import Services
 from app.web.uploads import write_all
 
@@ -59,6 +59,23 @@ def views(services: Services, run_id: str) -> list[dict[str, Any]]:
     with services.database.read() as session:
         runs.get(session, run_id)
         return [file_predictions.view(found) for found in file_predictions.listed(session, run_id)]
+
+
+def section(services: Services, run_id: str) -> dict[str, Any]:
+    """What templates/run/_files.html shows."""
+    with services.database.read() as session:
+        run = runs.get(session, run_id)
+        found = file_predictions.listed(session, run_id)
+    over = run.state in FINAL_STATES
+    can = over and run.task in TASKS and TASKS[run.task].predicts and services.files.model(run_id).is_dir()
+    files = [file_predictions.view(one) for one in found] if can else []
+    return {
+        "run_id": run_id,
+        "can_predict_files": can,
+        "files": files,
+        "file_columns": default_columns(RunSpec.model_validate(run.spec)) if can else {},
+        "files_live": any(one["state"] in ("queued", "running") for one in files),
+    }
 
 
 def view(services: Services, run_id: str, file_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from app.core import events, runs
 from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
 from app.tasks import TASKS
 from app.tasks.heldout import Filter
-from app.web import actions, heldout, pictures, plots, standing
+from app.web import actions, heldout, pictures, plots, predicted, standing
 from app.web.heldout import Asked
 from app.web.live import unclaimed
 from app.web.services import Services
@@ -118,6 +118,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         **_pictures(results),
         "worst": heldout.worst(services, view),
         "browser": heldout.browser(services, view, asked or Asked(Filter(only_wrong=True))),
+        **predicted.section(services, run_id),
         "has_model": has_model,
         "can_try": has_model and (view["task"] not in TASKS or TASKS[view["task"]].predicts),
     }
