@@ -24,7 +24,8 @@ def estimated_seconds(session: Session, spec: dict[str, Any], steps: int) -> flo
         .order_by(col(Run.finished_at).desc())
         .limit(LOOK_BACK)
     )
-    alike = ("task", "model", "strategy")  # another task measures otherwise, which can take longer than learning
+    # Another task measures otherwise, which can take longer than learning.
+    alike = ("task", "model", "strategy")
     found = [
         run
         for run in session.execute(query).scalars()
