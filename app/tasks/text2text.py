@@ -192,5 +192,5 @@ def _wrong_language(language: str | None, role: str, model: str, known: Sequence
         return f"is required: {model} writes many languages; choose the {role}'s of its {len(known)} ({some})"
     plain = {code.lower().replace("-", "_"): code for code in known}
     near = difflib.get_close_matches(language.lower().replace("-", "_"), plain, n=1, cutoff=0.3)
-    meant = f"; did you mean {plain[near[0]]!r}?" if near else ""
+    meant = f"; did you mean {plain[near[0]]!r}?" if near else "."
     return f"is {language!r}, which {model} does not know{meant} Its {len(known)} languages: {some}"

@@ -13,7 +13,7 @@ from app.core.errors import Invalid
 from app.core.spec import RunSpec
 from app.tasks.examples import Examples
 from app.tasks.text2text import Scores, prefix, scores, sentence_chrf
-from worker.advice import stalled
+from worker.advice import entropy, stalled
 from worker.backbone import load_pretrained, open_folder, pad_id
 from worker.encode import encode
 from worker.seq2seq import TokenCrossEntropy, encode_targets, settle_generation, token_loss, write
@@ -144,7 +144,9 @@ class Text2Text(TorchTask):
         if self.spec.label_smoothing:
             return None  # then the loss is not the plain cross-entropy that guessing is compared with
         assert self.spec.learning_rate is not None
-        return stalled(loss, train.truth.ids.astype(np.int64), self.spec.learning_rate)
+        counts = np.bincount(train.truth.ids)
+        guessing = entropy(counts / counts.sum())
+        return stalled(loss, guessing, "guessing tokens by their frequency", self.spec.learning_rate)
 
     @classmethod
     def open(cls, folder: Path, spec: RunSpec) -> tuple[Any, Any]:
