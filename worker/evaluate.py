@@ -1,5 +1,7 @@
 """Logits of many texts, and the scores that the loop looks at while it trains."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,10 +14,16 @@ from worker.encode import Encoded
 Floats = npt.NDArray[np.float32]
 
 
-def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.device) -> Floats:
+def logits(
+    model: nn.Module,
+    encoded: Encoded,
+    batch_size: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> Floats:
     """float32 (texts, classes) in the order of the texts, without dropout; the model's mode is put back.
 
-    Of a text that is read in windows: the mean over them. Always in float32: what is published is not the training's bfloat16.
+    Of a text that is read in windows: the mean over them. `progress(done, total)` after each batch. Always in float32: what is published is not the training's bfloat16.
     """
     if len(encoded) == 0:
         return np.zeros((0, text_config(model).num_labels), dtype=np.float32)
@@ -25,7 +33,11 @@ def logits(model: nn.Module, encoded: Encoded, batch_size: int, device: torch.de
     batches = eval_batches(encoded.lengths, batch_size)
     try:
         with torch.inference_mode():
-            parts = [model(**collate(encoded, rows, padding, device)).logits.float() for rows in batches]
+            parts = []
+            for done, rows in enumerate(batches, 1):
+                parts.append(model(**collate(encoded, rows, padding, device)).logits.float())
+                if progress is not None:
+                    progress(done, len(batches))
             joined: Floats = torch.cat(parts).cpu().numpy()  # the only wait for a GPU
     finally:
         model.train(training)

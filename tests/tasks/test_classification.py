@@ -186,6 +186,24 @@ def test_data_that_cannot_be_learned_from(spec: RunSpec, pairs: list[tuple[str, 
     assert sentence in problems[0]["message"]
 
 
+def test_focal_loss_and_label_smoothing_exclude_each_other(spec: RunSpec) -> None:
+    good = examples(("one", "a"), ("two", "a"), ("three", "b"), ("four", "b"))
+    both = spec.model_copy(update={"focal_gamma": 2.0, "label_smoothing": 0.1})
+    (problem,) = TASK.check(good, both)
+    assert (
+        problem["where"] == "focal_gamma" and "can't be combined with label_smoothing" in problem["message"]
+    )
+    for one in ({"focal_gamma": 2.0}, {"label_smoothing": 0.1}):
+        assert TASK.check(good, spec.model_copy(update=one)) == []
+
+
+def test_the_confusion_matrix_of_many_classes_is_left_out() -> None:
+    labels = [f"{number:03}" for number in range(101)]
+    found = TASK.results(np.arange(101), np.eye(101), labels)
+    assert "confusion" not in found and len(found["per_class"]) == 101
+    assert "confusion" in TASK.results(np.arange(100), np.eye(100), labels[:100])
+
+
 @pytest.mark.parametrize("classes", [2, 500])
 def test_two_texts_a_class_are_enough(spec: RunSpec, classes: int) -> None:
     pairs: list[Any] = [(f"{n} {label}", f"label {label}") for label in range(classes) for n in range(2)]

@@ -96,6 +96,19 @@ def test_rows_of_a_rare_label_come_into_each_part(store: DatasetStore, files: Fi
     assert sorted(rare) == ["test", "train", "train", "train", "validation"]
 
 
+def test_columns_of_yes_and_no_are_read_out_of_a_file(
+    store: DatasetStore, files: Files, add_csv: AddCsv
+) -> None:
+    lines = [f"text {row},{row % 2},{'yes' if row % 3 else 'no'}" for row in range(60)]
+    spec = spec_of(["odd", "third"])
+    dataset = add_csv("text,odd,third\n" + "\n".join(lines) + "\n")
+
+    found = load_examples(store, files, spec.model_copy(update={"dataset": dataset}))
+
+    assert found["label"][:4] == [[], ["odd", "third"], ["third"], ["odd"]]
+    assert TASK.check(found, spec) == []
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

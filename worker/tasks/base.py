@@ -93,6 +93,10 @@ class TorchTask(ABC):
         # For what takes long in `judge` and `measure`: the trainer sees a cancel here.
         self.tell: Tell = lambda _done, _total: None
 
+    def head(self) -> list[str]:
+        """The names of the head's outputs, as its config.json has them: by them a chain knows a head that fits."""
+        return self.labels
+
     @abstractmethod
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
         """The model with its head, float32 on the CPU, and its tokenizer. Raises Invalid of kind "model".

@@ -30,10 +30,6 @@ class SequenceTask(TorchTask):
 
     problem: ClassVar[str]
 
-    def head(self) -> list[str]:
-        """The names of the outputs."""
-        return self.labels
-
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
         return load_classifier(folder, self.head(), self.spec.seed, keep_head, problem=self.problem)
 
@@ -46,7 +42,7 @@ class SequenceTask(TorchTask):
         return Part(examples, encoded, self.truth(examples), len(encoded.truncated))
 
     def logits(self, model: nn.Module, part: Part) -> evaluate.Floats:
-        return evaluate.logits(model, part.encoded, EVAL_BATCH, self.device)
+        return evaluate.logits(model, part.encoded, EVAL_BATCH, self.device, self.tell)
 
     def notes(self, *parts: Part) -> list[str]:
         """What the reader of the results has to know about all `parts`."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from app.models.finished import labels_of
 from tests.worker import tiny
 from tests.worker.tasks.sequence import CPU, examples_of, spec_of, trained
 from worker.export import export_model
@@ -95,6 +96,7 @@ def test_a_run_on_top_of_another_begins_with_its_scores(
     part = half.encode(tokenizer, data.part("test"), lambda done, total: None)
     half.objective(model, part)
     begins = half.logits(model, part)[:, 0] * half.deviation + half.offset
+    assert labels_of(first.folder) == half.head()  # by which the trainer knows that the head fits
     assert begins.tolist() == pytest.approx(plain(first.folder, part.examples.texts), rel=1e-3)
 
     new = Score(spec_of("score"), data, CPU)
