@@ -78,7 +78,7 @@ class Multilabel(Task):
 
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
         counts = Counter(label for row in examples["label"] for label in row)
-        problem = _unfit(counts, spec)
+        problem = _unfit(counts, spec, parted=any(len(row) > 1 for row in examples["label"]))
         if problem is not None:
             return [{"where": "columns.label", "message": problem}]
 
@@ -231,7 +231,8 @@ def _flagged(
     return labels
 
 
-def _unfit(counts: Counter[str], spec: RunSpec) -> str | None:
+def _unfit(counts: Counter[str], spec: RunSpec, parted: bool) -> str | None:
+    """What is wrong with labels of these frequencies. `parted`: some row has several."""
     chosen = spec.columns["label"]
     place = f"column {chosen!r}" if isinstance(chosen, str) else "the columns of labels"
     if not counts:
@@ -247,4 +248,9 @@ def _unfit(counts: Counter[str], spec: RunSpec) -> str | None:
             f"{place} has {len(counts):,} different labels, so it looks like free text or labels that are not parted "
             f"by {SEPARATOR}; at most {MOST_CLASSES:,} labels are possible"
         )
+    if isinstance(chosen, str) and all(label.casefold() in YES + NO for label in counts):
+        return f"{place} says only yes or no; name all the columns of labels, or choose classification for this one alone"
+    other = next((mark for mark in ",;" if 2 * sum(mark in label for label in counts) > len(counts)), None)
+    if isinstance(chosen, str) and not parted and other is not None:
+        return f"the labels in {place} seem to be parted by {other!r}; write {SEPARATOR} between them"
     return None

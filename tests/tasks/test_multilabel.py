@@ -122,6 +122,11 @@ def test_columns_of_yes_and_no_are_read_out_of_a_file(
             [("one", ["a", "b"]), ("ONE ", ["b"]), ("two", ["a"])],
             "the label 'b' has fewer than 2 different texts",
         ),
+        ([("one", ["0"]), ("two", ["1"]), ("three", ["1"])], "column 'labels' says only yes or no; name all"),
+        (
+            [("one", ["a, b"]), ("two", ["b, c"]), ("three", ["c"])],
+            "seem to be parted by ','; write | between them",
+        ),
         ([(f"{row}", [f"label {row}"]) for row in range(1001)], "1,001 different labels"),
     ],
 )

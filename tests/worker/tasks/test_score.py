@@ -26,12 +26,11 @@ def values(rows: int = 160, high: float = 80.0, low: float = 20.0) -> dict[str, 
 
 def plain(folder: Path, texts: list[str]) -> list[float]:
     """What whoever loads the download sees."""
-    model, tokenizer = (
-        AutoModelForSequenceClassification.from_pretrained(folder),
-        AutoTokenizer.from_pretrained(folder),
-    )
+    model: Any = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    model.eval()
     with torch.inference_mode():
-        return [model.eval()(**tokenizer(text, return_tensors="pt")).logits.item() for text in texts]
+        return [model(**tokenizer(text, return_tensors="pt")).logits.item() for text in texts]
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
