@@ -27,11 +27,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of n sentences and where the words' tags stand in them, each word once: in the window where
-    the nearer end of the context is farthest away.
+    """The windows of n sentences and where tags stand in them, each once: in the window where the nearer end of the
+    context is farthest away.
 
-    encoded: w windows. bounds: int64 (w + 1,), the marked words of window i are `bounds[i]:bounds[i + 1]` of the
-    next two. columns: int64 (m,), the token in its window; words: int64 (m,), the word, counted over all sentences.
+    encoded: w windows. bounds: int64 (w + 1,), the marks of window i are `bounds[i]:bounds[i + 1]` of the next three.
+    columns: int64 (m,), the token in its window; words: int64 (m,), the word, counted over all sentences; gaps: bool (m,),
+    whether the token is only the white space before the word (a decoder's before a number). A pipeline of transformers
+    takes such a piece for a word of its own, so it has to learn that it is none.
     A word without a piece (a lone control character) has no mark. sentences: int64 (n + 1,), sentence i has the
     words `sentences[i]:sentences[i + 1]`. long: sentences of more than one window.
     """
@@ -40,11 +42,12 @@ class Windows:
     bounds: Ints
     columns: Ints
     words: Ints
+    gaps: npt.NDArray[np.bool_]
     sentences: Ints
     long: int
 
     def marks(self, rows: Rows) -> tuple[Ints, Ints, Ints]:
-        """Of the marked words of the windows `rows`: the place in `rows`, the token, the place in `words`."""
+        """Of the marks of the windows `rows`: the place in `rows`, the token in it, the place in `words`."""
         counts = self.bounds[rows + 1] - self.bounds[rows]
         lines = np.repeat(np.arange(len(rows)), counts)
         marks = np.concatenate([np.arange(self.bounds[row], self.bounds[row + 1]) for row in rows])
@@ -60,7 +63,7 @@ def word_windows(
 ) -> Windows:
     """Encodes `texts`, whose words stand at `places`, in windows of at most `max_length` tokens, special ones included.
 
-    Nothing is cut off. A window without any word's first piece (the middle of one endless word) is left out.
+    Nothing is cut off. A window without any mark (the middle of one endless word) is left out.
     Raises Invalid of kind "model" for a tokenizer that can't tell where its pieces stand.
     """
     require_offsets(tokenizer)
@@ -70,6 +73,7 @@ def word_windows(
     counts: list[int] = []
     columns: list[int] = []
     words: list[int] = []
+    gaps: list[bool] = []
     sentences, long = [0], 0
     for begin in range(0, len(texts), CHUNK):
         chunk = list(texts[begin : begin + CHUNK])
@@ -78,21 +82,22 @@ def word_windows(
             batch.encodings or [], chunk, places[begin : begin + CHUNK], strict=True
         ):
             head, behind = _content(encoding.special_tokens_mask)
-            firsts = first_pieces(text, spans, encoding.offsets[head:behind])
+            marks = marks_of(text, spans, encoding.offsets[head:behind])
             room = max_length - head - (len(encoding.ids) - behind)
             starts = window_starts(behind - head, room)
             long += len(starts) > 1
-            owner = owners(firsts, starts, room, behind - head)
+            owner = owners([piece for piece, _, _ in marks], starts, room, behind - head)
             for number, start in enumerate(starts):
-                mine = [word for word, owned in enumerate(owner) if owned == number]
+                mine = [mark for mark, owned in zip(marks, owner, strict=True) if owned == number]
                 if not mine:
                     continue
                 stop = min(start + room, behind - head)
                 ids.append(_cut(encoding.ids, head, behind, start, stop))
                 types.append(_cut(encoding.type_ids, head, behind, start, stop))
                 counts.append(len(mine))
-                columns += [head + firsts[word] - start for word in mine]
-                words += [sentences[-1] + word for word in mine]
+                columns += [head + piece - start for piece, _, _ in mine]
+                words += [sentences[-1] + word for _, word, _ in mine]
+                gaps += [gap for _, _, gap in mine]
             sentences.append(sentences[-1] + len(spans))
         if progress is not None:
             progress(min(begin + CHUNK, len(texts)), len(texts))
@@ -101,6 +106,7 @@ def word_windows(
         np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64),
         np.array(columns, dtype=np.int64),
         np.array(words, dtype=np.int64),
+        np.array(gaps, dtype=np.bool_),
         np.array(sentences, dtype=np.int64),
         long,
     )
@@ -116,20 +122,25 @@ def require_offsets(tokenizer: PreTrainedTokenizerBase) -> None:
         )
 
 
-def first_pieces(text: str, words: Places, pieces: Sequence[tuple[int, int]]) -> list[int]:
-    """For each word the number of the first piece that begins in it, white space aside; -1 if there is none."""
-    firsts = [-1] * len(words)
-    word = 0
+def marks_of(text: str, words: Places, pieces: Sequence[tuple[int, int]]) -> list[tuple[int, int, bool]]:
+    """(piece, word, whether the piece is only the white space before it): the first piece that begins in each word,
+    white space aside, and the pieces of white space alone. `pieces`: the code points of each."""
+    marks: list[tuple[int, int, bool]] = []
+    word, marked = 0, -1
     for number, (start, end) in enumerate(pieces):
-        while start < end and text[start].isspace():
-            start += 1
-        if start == end:
-            continue
-        while word < len(words) and words[word][1] <= start:
+        begin = start
+        while begin < end and text[begin].isspace():
+            begin += 1
+        while word < len(words) and words[word][1] <= min(begin, len(text) - 1):
             word += 1
-        if word < len(words) and words[word][0] <= start and firsts[word] < 0:
-            firsts[word] = number
-    return firsts
+        if word == len(words) or start == end:
+            continue
+        if begin == end:
+            marks.append((number, word, True))
+        elif words[word][0] <= begin and marked < word:
+            marks.append((number, word, False))
+            marked = word
+    return marks
 
 
 def window_starts(pieces: int, room: int) -> list[int]:
@@ -144,29 +155,28 @@ def window_starts(pieces: int, room: int) -> list[int]:
     return [*range(0, pieces - room, stride), pieces - room]
 
 
-def owners(firsts: Sequence[int], starts: Sequence[int], room: int, pieces: int) -> list[int]:
-    """For each word the number of the window with the most context on the nearer side of its piece; -1 without a piece.
+def owners(places: Sequence[int], starts: Sequence[int], room: int, pieces: int) -> list[int]:
+    """For each of the pieces at `places` the number of the window with the most context on the nearer side of it.
 
     At an end of the text there is no more context to have, so that side doesn't count.
     """
     if len(starts) == 1:
-        return [0 if first >= 0 else -1 for first in firsts]
+        return [0] * len(places)
     begins = np.array(starts)
     ends = begins + room
     found = []
-    for first in firsts:
-        before = np.where(begins == 0, pieces, first - begins)
-        behind = np.where(ends >= pieces, pieces, ends - 1 - first)
-        inside = (begins <= first) & (first < ends)
-        nearer = np.where(inside, np.minimum(before, behind), -1)
-        found.append(int(nearer.argmax()) if first >= 0 else -1)
+    for place in places:
+        before = np.where(begins == 0, pieces, place - begins)
+        behind = np.where(ends >= pieces, pieces, ends - 1 - place)
+        inside = (begins <= place) & (place < ends)
+        found.append(int(np.where(inside, np.minimum(before, behind), -1).argmax()))
     return found
 
 
 def word_logits(
     model: nn.Module, windows: Windows, batch_size: int, device: torch.device
 ) -> npt.NDArray[np.float32]:
-    """float32 (m, classes): the logits of each marked word, in the order of `windows.words`, without dropout.
+    """float32 (m, classes): the logits of each mark, in the order of `windows.words`, without dropout.
 
     The model's mode is put back.
     """

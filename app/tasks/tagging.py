@@ -112,7 +112,6 @@ class Tagging(Task):
             "from transformers import pipeline\n\n"
             f'tag = pipeline("token-classification", "{folder}", aggregation_strategy="first")\n'
             'print(tag("Words and signs with spaces between them ."))\n'
-            'print(tag(["Or", "a", "list", "of", "tokens", "."], is_split_into_words=True))\n'
         )
 
     # -- answers --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 from app.tasks.sentences import joined_places
 from tests.worker.tiny import build, toy
 from tests.worker.tiny_tokenizers import marian
-from worker.tagging import Windows, first_pieces, owners, window_starts, word_windows
+from worker.tagging import Windows, marks_of, owners, window_starts, word_windows
 
 WORDS = ["the", "unbelievably", "long", "story", "was", "U.S.", "good", "12", "!"]
 # All signs, but of the words only those of the toy: the others come in pieces.
@@ -41,10 +41,12 @@ def encoded(tokenizer: PreTrainedTokenizerBase, sentences: list[list[str]], max_
     return word_windows(tokenizer, texts, places, max_length)
 
 
-def marked_ids(windows: Windows) -> list[int]:
-    """The token of each mark."""
+def marks(windows: Windows) -> list[tuple[int, int]]:
+    """(word, token id) of each word's mark, by word."""
     owner = np.repeat(np.arange(len(windows.encoded)), np.diff(windows.bounds))
-    return [int(one) for one in windows.encoded.ids[windows.encoded.offsets[owner] + windows.columns]]
+    tokens = windows.encoded.ids[windows.encoded.offsets[owner] + windows.columns]
+    pairs = zip(windows.words.tolist(), tokens.tolist(), windows.gaps.tolist(), strict=True)
+    return sorted((word, token) for word, token, gap in pairs if not gap)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -53,17 +55,20 @@ def test_a_words_tag_stands_at_its_first_piece_and_nowhere_else(tokenizer: Token
 
     windows = encoded(loaded, [WORDS, ["good"]])
 
-    assert windows.words.tolist() == list(range(len(WORDS) + 1))
+    found = marks(windows)
+    assert [word for word, _ in found] == list(range(len(WORDS) + 1))
     assert windows.sentences.tolist() == [0, len(WORDS), len(WORDS) + 1]
-    assert len(windows.encoded) == 2 and windows.bounds.tolist() == [0, len(WORDS), len(WORDS) + 1]
+    assert len(windows.encoded) == 2
     # "unbelievably" is many pieces; the next mark stands behind all of them.
-    pieces = loaded.tokenize("unbelievably")
-    assert len(pieces) > 2
-    assert windows.columns[2] - windows.columns[1] >= len(pieces) - 1
+    assert len(loaded.tokenize("unbelievably")) > 2
+    columns = windows.columns[~windows.gaps]
+    assert columns[2] - columns[1] >= len(loaded.tokenize("unbelievably")) - 1
     # What a mark stands at begins the word. (ALBERT's sign of a new word alone, where it is a piece, counts as the word.)
-    for word, token in zip([*WORDS, "good"], marked_ids(windows), strict=True):
-        said = loaded.decode([token]).strip().lower()
-        assert word.lower().startswith(said) and (said or family == "albert"), (word, said)
+    for word, (_, token) in zip([*WORDS, "good"], found, strict=True):
+        said = loaded.decode([token])
+        assert isinstance(said, str)
+        assert word.lower().startswith(said.strip().lower()), (word, said)
+        assert said.strip() or family == "albert"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -84,14 +89,17 @@ def test_a_word_that_gives_no_piece_has_no_mark_and_moves_no_other(tokenizer: To
     assert len(windows.encoded) == 2  # of nothing but dropped signs there is nothing to read
 
 
-def test_white_space_before_a_word_is_no_part_of_it() -> None:
-    # "▁" alone, then "12"; a piece on white space belongs to no word.
-    assert first_pieces("a 12", [(0, 1), (2, 4)], [(0, 1), (1, 2), (2, 4)]) == [0, 2]
-    assert first_pieces("a 12", [(0, 1), (2, 4)], [(0, 1), (1, 3), (3, 4)]) == [0, 1]
+def test_white_space_before_a_word_is_marked_as_such() -> None:
+    # "▁" alone, then "12"; or in one piece with a digit.
+    words = [(0, 1), (2, 4)]
+    assert marks_of("a 12", words, [(0, 1), (1, 2), (2, 4)]) == [(0, 0, False), (1, 1, True), (2, 1, False)]
+    assert marks_of("a 12", words, [(0, 1), (1, 3), (3, 4)]) == [(0, 0, False), (1, 1, False)]
+    assert marks_of("a ", [(0, 1)], [(0, 1), (1, 2)]) == [(0, 0, False)]
+    assert marks_of("\u3000", [(0, 1)], [(0, 1)]) == [(0, 0, True)]
 
 
 def test_a_piece_over_two_words_is_the_firsts_alone() -> None:
-    assert first_pieces("ab cd", [(0, 2), (3, 5)], [(0, 5)]) == [0, -1]
+    assert marks_of("ab cd", [(0, 2), (3, 5)], [(0, 5)]) == [(0, 0, False)]
 
 
 @pytest.mark.parametrize(
@@ -123,14 +131,13 @@ def test_a_long_sentence_has_each_word_once_in_windows_that_fit(tokenizer: Token
 
     windows = encoded(loaded, [["good"], words, ["bad"]], max_length=16)
 
-    assert sorted(windows.words.tolist()) == list(range(302))
+    assert [word for word, _ in marks(windows)] == list(range(302))
     assert windows.long == 1
     assert windows.encoded.lengths.max() == 16
     assert (windows.encoded.ids[windows.encoded.offsets[:-1]] == loaded.cls_token_id).all()
     assert (windows.encoded.ids[windows.encoded.offsets[1:] - 1] == loaded.sep_token_id).all()
-    in_order = np.argsort(windows.words)
     first_ids = [loaded(word, add_special_tokens=False)["input_ids"][0] for word in ["good", *words, "bad"]]
-    assert np.array(marked_ids(windows))[in_order].tolist() == first_ids
+    assert [token for _, token in marks(windows)] == first_ids
 
 
 def test_a_word_longer_than_a_window_is_tagged_all_the_same(tokenizer: Tokenizer) -> None:

@@ -39,7 +39,7 @@ Tags = list[str]
 
 @dataclass(frozen=True)
 class Truth:
-    """`tags`: int64, the class number of each marked word of `windows`."""
+    """`tags`: int64 (m,), the class number of each mark of `windows`."""
 
     windows: Windows
     tags: npt.NDArray[np.int64]
@@ -82,7 +82,11 @@ class Tagging(TorchTask):
         windows = word_windows(tokenizer, texts, places, self.spec.max_length, progress)
         number = {label: index for index, label in enumerate(self.labels)}
         every = np.array([number[tag] for one in sentences for tag in one.tags], dtype=np.int64)
-        return Part(examples, windows.encoded, Truth(windows, every[windows.words]))
+        tags = every[windows.words]
+        # White space before a word goes on with the entity that the word goes on with, and begins none.
+        begins = np.array([not label.startswith("I-") for label in self.labels])
+        tags[windows.gaps & begins[tags]] = number[bio.OUTSIDE]
+        return Part(examples, windows.encoded, Truth(windows, tags))
 
     def objective(self, model: nn.Module, train: Part) -> "WordCrossEntropy":
         weights = None
@@ -127,7 +131,7 @@ class Tagging(TorchTask):
                 f"{windows.long:,} of {len(test.examples):,} sentences are longer than {self.spec.max_length} tokens: they "
                 "are read in overlapping windows, so every token has a tag."
             )
-        if lost := int(windows.sentences[-1]) - len(windows.words):
+        if lost := int(windows.sentences[-1] - (~windows.gaps).sum()):
             notes.append(
                 f"{lost:,} tokens are signs that the model's tokenizer drops; they count as not seen."
             )
@@ -182,8 +186,8 @@ class Tagging(TorchTask):
 
 
 class WordCrossEntropy(CrossEntropy):
-    """The objective: cross-entropy of the marked words' tags, summed over words; a row is a window, its weight the
-    number of its marked words (with class weights: the sum of theirs)."""
+    """The objective: cross-entropy of the tags at the marks, summed; a row is a window, its weight the number of its
+    marks (with class weights: the sum of theirs)."""
 
     def __init__(
         self,
@@ -197,8 +201,8 @@ class WordCrossEntropy(CrossEntropy):
         self.windows, self.tags = truth.windows, truth.tags
         encoded = truth.windows.encoded
         super().__init__(encoded, truth.tags, padding, class_weights, label_smoothing, device, focal_gamma)
-        words = np.ones(len(self.tags)) if class_weights is None else np.asarray(class_weights)[self.tags]
-        sums = np.concatenate([[0.0], np.cumsum(words)])
+        each = np.ones(len(self.tags)) if class_weights is None else np.asarray(class_weights)[self.tags]
+        sums = np.concatenate([[0.0], np.cumsum(each)])
         self.row_weights = np.diff(sums[self.windows.bounds])
 
     def batch(self, rows: Rows, device: torch.device) -> dict[str, Tensor]:
@@ -215,14 +219,16 @@ class WordCrossEntropy(CrossEntropy):
 
 
 def tagged(logits: npt.NDArray[np.float32], windows: Windows, names: Sequence[str]) -> Iterator[Tagged]:
-    """Each sentence's tags out of the logits (m, classes) of its marked words: the most probable tag of each word, put
+    """Each sentence's tags out of the logits (m, classes) of its marks: the most probable tag of each word, put
     right where it can't stand, just as a pipeline of transformers reads them."""
     words = int(windows.sentences[-1])
     best: list[str | None] = [None] * words
     sure = np.full(words, np.nan)
-    if len(logits):
-        sure[windows.words] = evaluate.softmax(logits).max(axis=1)
-        for word, index in zip(windows.words.tolist(), logits.argmax(axis=1).tolist(), strict=True):
+    seen = windows.words[~windows.gaps]
+    if len(seen):
+        logits = logits[~windows.gaps]
+        sure[seen] = evaluate.softmax(logits).max(axis=1)
+        for word, index in zip(seen.tolist(), logits.argmax(axis=1).tolist(), strict=True):
             best[word] = names[index]
     for begin, end in zip(windows.sentences[:-1].tolist(), windows.sentences[1:].tolist(), strict=True):
         yield Tagged(bio.repaired(best[begin:end]), sure[begin:end])
