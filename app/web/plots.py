@@ -121,4 +121,6 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [(number * step, f"{number * step:,.{digits}f}") for number in range(first, last + 1)]
+    return [
+        (number * step, f"{number * step:,.{digits}f}".replace("-", "−")) for number in range(first, last + 1)
+    ]

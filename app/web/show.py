@@ -28,6 +28,7 @@ NO_RESULTS: dict[str, Any] = {
     "signatures": {},
 }
 MOST_SAMPLES = 12  # evaluations whose samples are shown, the newest
+LOOKED_AT = 200  # events that are looked at for them: some may be of steps to which the run went back
 
 
 def short_model(model: str) -> str:
@@ -111,6 +112,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         else standing.running_kpis(view, lasts),
         "log": log,
         "results": results,
+        "cut": _cut(results),
         "file_rows": version.rows if version else None,
         "samples": samples,
         "table": standing.baseline_table(view),
@@ -132,6 +134,12 @@ def errors_part(services: Services, run_id: str, asked: Asked) -> dict[str, Any]
         "over": view["state"] in FINAL_STATES,
         "browser": heldout.browser(services, view, asked),
     }
+
+
+def _cut(results: dict[str, Any]) -> int:
+    """How many rows lose text, where the task's own notes don't tell."""
+    count: int = results["truncated"] or 0
+    return 0 if any(note.startswith(f"{count:,} of ") for note in results["notes"]) else count
 
 
 def _pictures(results: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +176,8 @@ def _samples(session: Session, run_id: str) -> list[dict[str, Any]]:
     """
     query = select(Event).where(col(Event.run_id) == run_id, col(Event.kind).in_(("sample", "rewind")))
     kept: dict[int, dict[str, Any]] = {}
-    for event in session.execute(query.order_by(col(Event.seq))).scalars():
+    newest = list(session.execute(query.order_by(col(Event.seq).desc()).limit(LOOKED_AT)).scalars())
+    for event in reversed(newest):
         step = event.payload.get("step") or 0
         if event.kind == "rewind":
             kept = {known: payload for known, payload in kept.items() if known <= step}

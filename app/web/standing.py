@@ -187,7 +187,7 @@ def _against_another(metric: Metric, mine: float, rival: Rival, tone: str) -> st
 
 
 def _against_a_guess(metric: Metric, mine: float, rival: Rival, tone: str) -> str:
-    who = f"an answer without any learning ({rival.title})"
+    who = f"a guess without a model ({rival.title})"
     try_more = "Try more epochs, another learning rate or more data."
     if tone == "bad":
         apart = gap(metric, mine, rival.value)[1:]

@@ -68,6 +68,13 @@ def test_curves_of_another_unit_have_their_own_axis(client: TestClient) -> None:
     assert "(right)" not in client.get("/charts.json", params={"task": "tagging"}).text
 
 
+def test_what_a_note_tells_is_not_told_twice(client: TestClient, services: Services, upload: Upload) -> None:
+    results = {"rows": 280, "truncated": 37, "notes": ["37 of 400 texts are longer than 128 tokens."]}
+    run_id = finished(services, "classification", upload()["id"], results=results)
+    text = page(client, f"/runs/{run_id}")
+    assert "37 of 400 texts" in text and "lose text" not in text
+
+
 def test_a_task_without_metadata_still_has_charts_and_a_page(
     client: TestClient, services: Services, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:

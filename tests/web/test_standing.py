@@ -80,7 +80,7 @@ def test_the_best_baseline_counts_whichever_it_is() -> None:
     tone, text = said(
         "classification", {"accuracy": 0.6}, tfidf={"accuracy": 0.65}, majority={"accuracy": 0.7}
     )
-    assert tone == "bad" and "An answer without any learning (most frequent label) is better" in text
+    assert tone == "bad" and "A guess without a model (most frequent label) is better" in text
     assert "by 0.100 accuracy" in text and "faster" not in text
 
 
@@ -117,7 +117,7 @@ def test_text_that_the_model_wrote_before_is_a_baseline() -> None:
     tone, text = said("text2text", {"bleu": 0.4, "chrf": 9.0}, before={"bleu": 0.1, "chrf": 3.0}, copy=copy)
     assert (
         tone == "bad"
-        and "An answer without any learning (the source, unchanged) is better on these rows by 0.6 BLEU"
+        and "A guess without a model (the source, unchanged) is better on these rows by 0.6 BLEU"
         in text
     )
 
