@@ -125,6 +125,9 @@ def _score(colours: dict[str, str], curves: tuple[Metric, ...]) -> Any:
             ranged.renderers = [*(ranged.renderers if ranged.renderers != "auto" else []), glyph]
         _hover(figure, [dots], metric.title, "@value{0.000}")
         shown.append((metric.title + (" (right)" if side else ""), [line, dots, level]))
+    # Perplexities can be thousands.
+    for axis in figure.yaxis:
+        axis.formatter = models.NumeralTickFormatter(format="0,0.[000]")
     _legend(figure, colours, shown)
     return figure
 

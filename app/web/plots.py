@@ -3,11 +3,15 @@
 import math
 from typing import Any
 
+from app.tasks.base import Metric
+from app.web.standing import figure
+
 SIZE = 280  # of a square picture, without its margins
 LEFT, TOP, BOTTOM = 52, 8, 36
 STRIP = 34  # of the counts below the reliability diagram
 LAYERS = 6  # of the dots: where they lie on each other it gets darker
 MOST_BARS = 40
+UNBOUND = Metric("value", "value", lower=True, top=None)
 
 
 def reliability(results: dict[str, Any]) -> dict[str, Any] | None:
@@ -74,7 +78,7 @@ def f1_bars(results: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def before_after(results: dict[str, Any]) -> dict[str, Any] | None:
-    """Two bars: {"title", "bars": [{"name", "value", "width"}], "change" (in percent), "better"}."""
+    """Two bars: {"title", "bars": [{"name", "text", "width"}], "change" (in percent), "better"}."""
     found = results.get("before_after")
     if not found:
         return None
@@ -87,7 +91,10 @@ def before_after(results: dict[str, Any]) -> dict[str, Any] | None:
         "lower": found.get("lower", False),
         "better": (after < before) if found.get("lower") else (after > before),
         "change": 100 * (after - before) / abs(before) if before else None,
-        "bars": [{"name": name, "value": value, "width": 100 * abs(value) / most} for name, value in values],
+        "bars": [
+            {"name": name, "text": figure(UNBOUND, value), "width": 100 * abs(value) / most}
+            for name, value in values
+        ],
     }
 
 

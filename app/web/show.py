@@ -137,9 +137,9 @@ def errors_part(services: Services, run_id: str, asked: Asked) -> dict[str, Any]
 
 
 def _cut(results: dict[str, Any]) -> int:
-    """How many rows lose text, where the task's own notes don't tell."""
-    count: int = results["truncated"] or 0
-    return 0 if any(note.startswith(f"{count:,} of ") for note in results["notes"]) else count
+    """How many rows lose text, where no note of the task speaks of it already."""
+    told = any(words in note for note in results["notes"] for words in (" lose ", "longer than", "too long"))
+    return 0 if told else results["truncated"] or 0
 
 
 def _pictures(results: dict[str, Any]) -> dict[str, Any]:

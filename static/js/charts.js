@@ -150,18 +150,25 @@ export class Charts {
     }
   }
 
+  // A level far above the curve would press it flat: then only its number is told.
   fillBefore(name) {
-    const level = this.before[name.slice("before/".length)]
+    const metric = name.slice("before/".length)
+    const level = this.before[metric]
+    const values = this.curves.get(`validation/${metric}`)?.value ?? []
+    const near = level !== undefined && level <= 4 * Math.max(...values)
     const end = Math.max(this.steps, 1)
-    const data = level === undefined ? { step: [], value: [] } : { step: [0, end], value: [level, level] }
+    const data = near ? { step: [0, end], value: [level, level] } : { step: [], value: [] }
     for (const source of this.sources(name)) source.data = data
+    const note = document.querySelector("[data-level-note]")
+    if (!note || level === undefined) return
+    note.hidden = false
+    note.textContent = near ? "dashed: before the training, on the held-out part"
+      : `before the training, on the held-out part: ${level.toLocaleString("en-US", { maximumSignificantDigits: 6 })}`
   }
 
   setBefore(before) {
     this.before = before
     for (const name of Object.keys(before)) this.fillBefore(`before/${name}`)
-    const note = document.querySelector("[data-level-note]")
-    if (note) note.hidden = !Object.keys(before).length
   }
 
   fillAll() {
