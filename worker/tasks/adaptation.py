@@ -15,12 +15,12 @@ from app.models.families import is_decoder
 from app.tasks.adaptation import too_little
 from app.tasks.examples import Examples
 from worker.backbone import load_pretrained, pad_id, quiet, text_config
+from worker.causal import load_causal, with_cache, without_labels
 from worker.encode import CHUNK
 from worker.language import Causal, Language, LanguageLoss, mean_loss, perplexity, row_losses
 from worker.masking import Masked
 from worker.packing import NOT_A_WORD, Document, Packed, pack
 from worker.tasks.base import Outcome, Part, Prediction, Tell, TorchTask
-from worker.tasks.generation import load_causal, without_labels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -209,10 +209,7 @@ class Adaptation(TorchTask):
 
     def finish(self, model: Any, tokenizer: Any) -> None:
         """What was switched off for the training is on again in the download."""
-        if hasattr(model.config, "use_cache"):
-            model.config.use_cache = True
-        if getattr(model, "generation_config", None) is not None:
-            model.generation_config.use_cache = True
+        with_cache(model)
 
     @classmethod
     def open(cls, folder: Path, spec: RunSpec) -> tuple[Any, Any]:

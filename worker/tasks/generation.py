@@ -1,5 +1,6 @@
 """Generation, the half with torch: a causal language model that learns completions, or texts alone."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM
 
 from app.core.errors import Invalid
 from app.core.spec import RunSpec
 from app.tasks.examples import Examples
 from app.tasks.generation import paired
-from worker.backbone import load_pretrained, open_folder, pad_id
+from worker.backbone import open_folder, pad_id
+from worker.causal import load_causal, with_cache
 from worker.encode import CHUNK
 from worker.language import Causal, LanguageLoss, mean_loss, perplexity, row_losses
 from worker.packing import flatten, windows
@@ -48,6 +50,7 @@ class Generation(TorchTask):
         super().__init__(spec, examples, device)
         self.paired = paired(spec)
         self.notes: list[str] = []
+        self.counted: Counter[str] = Counter()
         self.pairs = list(zip(examples["prompt"], examples["completion"], strict=True)) if self.paired else []
         self.prompting: Prompting
         self.room: int
@@ -93,16 +96,8 @@ class Generation(TorchTask):
             if number % CHUNK == CHUNK - 1:
                 progress(number + 1, len(examples))
         progress(len(examples), len(examples))
-        if split:
-            what = "completions" if self.paired else "texts"
-            self.notes.append(
-                f"{split:,} of {len(examples):,} {what} ({examples.parts[0]}) are longer than {size} tokens: they are read in "
-                "windows that overlap, and nothing of them is cut off."
-            )
-        if cut:
-            self.notes.append(
-                f"{cut:,} of {len(examples):,} prompts ({examples.parts[0]}) are too long for {size} tokens and lose their beginning."
-            )
+        for what, count in (("examples", len(examples)), ("split", split), ("cut", cut)):
+            self.counted[what] += count
         encoded = flatten(rows)
         language = Causal(encoded, np.concatenate([np.zeros(0, np.bool_), *learn]))
         return Part(examples, encoded, Sequences(language, np.array(owners, dtype=np.int64)), cut)
@@ -162,7 +157,7 @@ class Generation(TorchTask):
             baselines={"before": {"loss": was, "perplexity": perplexity(was)}},
             results={
                 "rows": len(test.examples),
-                "notes": self.notes,
+                "notes": [*self.notes, *self._lengths()],
                 "before_after": {
                     "title": f"loss of the {what}",
                     "before": was,
@@ -222,11 +217,25 @@ class Generation(TorchTask):
 
     def finish(self, model: Any, tokenizer: Any) -> None:
         """What was switched off for the training is on again in the download."""
-        model.config.use_cache = True
-        model.generation_config.use_cache = True
+        with_cache(model)
 
     def _write(self, model: Any, prompts: Sequence[list[int]]) -> list[str]:
         return write(model, self.prompting.tokenizer, prompts, self.spec.max_new_tokens, self.tell)
+
+    def _lengths(self) -> list[str]:
+        """What became of examples of more than max_length tokens."""
+        told, of = [], f"of {self.counted['examples']:,}"
+        if split := self.counted["split"]:
+            what = "completions" if self.paired else "texts"
+            told.append(
+                f"{split:,} {of} {what} are longer than {self.spec.max_length} tokens: they are read in windows that overlap, "
+                "and nothing of them is cut off."
+            )
+        if cut := self.counted["cut"]:
+            told.append(
+                f"{cut:,} {of} prompts are too long for {self.spec.max_length} tokens and lose their beginning."
+            )
+        return told
 
     def _format(self) -> str:
         if self.prompting.chat:
@@ -245,49 +254,6 @@ class Generation(TorchTask):
         room = prompt_room(model, spec.max_length, spec.max_new_tokens)
         prompts = [prompting.prompt(text, room)[0] for text in inputs]
         return [{"text": text} for text in write(model, tokenizer, prompts, spec.max_new_tokens)]
-
-
-def load_causal(folder: Path, seed: int) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase, list[str]]":
-    """A model for the next token that stops at its tokenizer's end of text, its tokenizer, and what is to be told of them."""
-    model, tokenizer, absent = load_pretrained(folder, AutoModelForCausalLM, without_labels, seed)
-    if tokenizer.eos_token_id is None:
-        tokenizer.eos_token = tokenizer.pad_token  # something has to say that a text is over
-    stop_at(model, tokenizer)
-    told = "The model came without a head for the next token: a new one was drawn, which has everything to learn."
-    return model, tokenizer, [told] if absent else []
-
-
-def without_labels(config: Any) -> None:
-    """A language model's config: the labels of an earlier classifier are gone, and no keys and values are kept in training."""
-    config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
-    config.label2id = {name: number for number, name in config.id2label.items()}
-    config.problem_type = None
-    if hasattr(config, "use_cache"):
-        config.use_cache = False
-
-
-def stop_at(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Makes the model stop writing at the tokenizer's end of text, beside what it stopped at already."""
-    settings = model.generation_config
-    if settings is None or not _valid(settings):  # such a config can't be saved
-        settings = model.generation_config = GenerationConfig.from_model_config(model.config)
-    end = tokenizer.eos_token_id
-    known = settings.eos_token_id
-    stops = known if isinstance(known, list) else [] if known is None else [known]
-    settings.eos_token_id = stops if end in stops else [*stops, end]
-    if len(settings.eos_token_id) == 1:
-        settings.eos_token_id = end
-    if model.config.eos_token_id is None:
-        model.config.eos_token_id = end
-    settings.pad_token_id = tokenizer.pad_token_id
-
-
-def _valid(settings: GenerationConfig) -> bool:
-    try:
-        settings.validate(strict=True)
-    except ValueError:
-        return False
-    return True
 
 
 def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, float]:
