@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification
 from app.core.spec import RunSpec
 from app.tasks.examples import Examples
 from app.tasks.long_texts import length_note
+from app.tasks.multilabel import THRESHOLDS
 from worker import evaluate
 from worker.backbone import load_classifier, open_folder
 from worker.encode import Encoded, encode
@@ -31,7 +32,11 @@ class SequenceTask(TorchTask):
     problem: ClassVar[str]
 
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-        return load_classifier(folder, self.head(), self.spec.seed, keep_head, problem=self.problem)
+        model, tokenizer = load_classifier(
+            folder, self.head(), self.spec.seed, keep_head, problem=self.problem
+        )
+        vars(model.config).pop(THRESHOLDS, None)  # those of a run that this one goes on from are not its own
+        return model, tokenizer
 
     @abstractmethod
     def truth(self, examples: Examples) -> npt.NDArray[Any]:

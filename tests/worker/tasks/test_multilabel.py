@@ -78,6 +78,14 @@ def test_a_run_that_was_cancelled_before_its_thresholds_were_tuned_answers_at_a_
     assert answer["probabilities"]["late"] == pytest.approx(1 / (1 + np.exp(-0.1)), abs=1e-6)
 
 
+def test_a_run_on_top_forgets_the_thresholds(folders: dict[str, Path], tmp_path: Path) -> None:
+    first = trained("multilabel", folders["bert"], values(64), tmp_path / "first", 1)
+    data = {"text": values(64)["text"], "label": [float(row % 7) for row in range(64)]}
+    trained("score", first.folder, data, tmp_path / "second", 1)
+    assert "headstart_thresholds" in (first.folder / "config.json").read_text()
+    assert "headstart_thresholds" not in (tmp_path / "second" / "config.json").read_text()
+
+
 def test_balanced_weights_are_the_odds_against_a_label_and_bounded() -> None:
     truth = np.zeros((100, 4), dtype=bool)
     truth[:25, 0] = truth[:80, 1] = truth[:2, 2] = True
