@@ -190,7 +190,18 @@ def _wrong_language(language: str | None, role: str, model: str, known: Sequence
     some = ", ".join(known[:SHOWN_LANGUAGES]) + (" …" if len(known) > SHOWN_LANGUAGES else "")
     if language is None:
         return f"is required: {model} writes many languages; choose the {role}'s of its {len(known)} ({some})"
-    plain = {code.lower().replace("-", "_"): code for code in known}
-    near = difflib.get_close_matches(language.lower().replace("-", "_"), plain, n=1, cutoff=0.3)
-    meant = f"; did you mean {plain[near[0]]!r}?" if near else "."
+    near = _nearest(language, known)
+    meant = f"; did you mean {near!r}?" if near else "."
     return f"is {language!r}, which {model} does not know{meant} Its {len(known)} languages: {some}"
+
+
+def _nearest(typed: str, known: Sequence[str]) -> str | None:
+    """The code that was meant: "fr", "fr-FR" or "french" for fr_XX, "fr" for fra_Latn; else one that is written alike."""
+    plain = {code.lower(): code for code in known}
+    asked = typed.strip().lower().replace("-", "_")
+    short = asked.split("_")[0]
+    for code in plain:
+        if short and (code.startswith(short) or short.startswith(code.split("_")[0])):
+            return plain[code]
+    near = difflib.get_close_matches(asked, plain, n=1, cutoff=0.6)
+    return plain[near[0]] if near else None

@@ -16,7 +16,9 @@ from tests.tasks.conftest import AddCsv
 
 TASK = Text2Text()
 PLAIN = ModelInfo("local:opus", "OPUS", "marian", "local", ["text2text"], max_length=512)
-MANY = replace(PLAIN, id="local:mbart", family="mbart", languages=["de_DE", "en_XX", "fr_XX", "zh_CN"])
+MANY = replace(
+    PLAIN, id="local:mbart", family="mbart", languages=["de_DE", "en_XX", "fr_XX", "te_IN", "zh_CN"]
+)
 
 
 def spec(**fields: object) -> RunSpec:
@@ -98,12 +100,20 @@ def test_languages_are_required_where_the_model_has_them() -> None:
     problems = TASK.check_model(spec(target_language="fr_XX"), MANY)
     assert [problem["where"] for problem in problems] == ["source_language"]
     assert "is required" in problems[0]["message"]
-    assert "de_DE, en_XX, fr_XX, zh_CN" in problems[0]["message"]
+    assert "de_DE, en_XX, fr_XX, te_IN, zh_CN" in problems[0]["message"]
     assert TASK.check_model(spec(source_language="en_XX", target_language="fr_XX"), MANY) == []
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("fr", "fr_XX"), ("fr-xx", "fr_XX"), ("FR_fr", "fr_XX"), ("zh", "zh_CN")]
+    ("typed", "meant"),
+    [
+        ("fr", "fr_XX"),
+        ("fr-xx", "fr_XX"),
+        ("FR_fr", "fr_XX"),
+        ("french", "fr_XX"),
+        ("zh", "zh_CN"),
+        ("te", "te_IN"),
+    ],
 )
 def test_a_language_that_the_model_does_not_know_brings_the_nearest(typed: str, meant: str) -> None:
     (problem,) = TASK.check_model(spec(source_language="en_XX", target_language=typed), MANY)
@@ -111,10 +121,18 @@ def test_a_language_that_the_model_does_not_know_brings_the_nearest(typed: str, 
     assert f"is {typed!r}, which local:m does not know; did you mean {meant!r}?" in problem["message"]
 
 
+def test_the_nearest_of_nllbs_languages() -> None:
+    nllb = replace(MANY, languages=["deu_Latn", "eng_Latn", "fra_Latn", "zho_Hans"])
+    (problem,) = TASK.check_model(spec(source_language="en", target_language="fra_Latn"), nllb)
+    assert "did you mean 'eng_Latn'?" in problem["message"]
+    (problem,) = TASK.check_model(spec(source_language="fra_latin", target_language="fra_Latn"), nllb)
+    assert "did you mean 'fra_Latn'?" in problem["message"]
+
+
 def test_no_language_is_guessed_out_of_nothing_alike() -> None:
     (problem,) = TASK.check_model(spec(source_language="en_XX", target_language="klingon"), MANY)
     assert "did you mean" not in problem["message"]
-    assert "does not know. Its 4 languages" in problem["message"]
+    assert "does not know. Its 5 languages" in problem["message"]
 
 
 def test_languages_are_refused_where_the_model_has_none() -> None:

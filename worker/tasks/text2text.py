@@ -31,6 +31,8 @@ SAMPLES = 3
 MOST_BEFORE = 500
 WORST_SHARE = 10  # every so many rows one counts as among the worst
 FEW = 100
+# A loss of so many times that of guessing comes of too little learning, not of weights that a high rate has spoilt.
+FAR = 1.1
 
 
 class Text2Text(TorchTask):
@@ -146,7 +148,14 @@ class Text2Text(TorchTask):
         assert self.spec.learning_rate is not None
         counts = np.bincount(train.truth.ids)
         guessing = entropy(counts / counts.sum())
-        return stalled(loss, guessing, "guessing tokens by their frequency", self.spec.learning_rate)
+        rate = self.spec.learning_rate
+        if loss > FAR * guessing:
+            return (
+                f"The training loss ended at {loss:.3f}, far above what guessing tokens by their frequency gives "
+                f"({guessing:.3f}): the model has hardly begun to learn. Try more epochs, or a higher learning rate "
+                f"({rate * 10:.2g})."
+            )
+        return stalled(loss, guessing, "guessing tokens by their frequency", rate)
 
     @classmethod
     def open(cls, folder: Path, spec: RunSpec) -> tuple[Any, Any]:

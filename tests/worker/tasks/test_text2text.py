@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -370,8 +371,13 @@ def test_an_empty_text_is_answered(models: Callable[[str], Path], family: str) -
 
 def test_a_training_that_learned_no_more_than_frequencies_is_told(models: Callable[[str], Path]) -> None:
     one = job(models("t5"), spec_of("t5"), rows=40)
-    assert "hardly learned" in (one.task.advice(5.0, one.parts["train"], {}) or "")
-    assert one.task.advice(1.0, one.parts["train"], {}) is None
+    ids = one.parts["train"].truth.ids
+    shares = np.bincount(ids)[np.unique(ids)] / len(ids)
+    guessing = float(-(shares * np.log(shares)).sum())
+    advice = [one.task.advice(share * guessing, one.parts["train"], {}) for share in (0.5, 1.0, 1.5)]
+    assert advice[0] is None
+    assert "half the learning rate (0.0005)" in (advice[1] or "")
+    assert "a higher learning rate (0.01)" in (advice[2] or "")
 
 
 @pytest.mark.slow
