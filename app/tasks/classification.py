@@ -104,7 +104,7 @@ class Classification(Task):
         log_loss in nats. ece: expected calibration error, 15 equal bins of the top probability (Guo et al. 2017).
         Raises Invalid (kind "training") when probabilities are not numbers.
         """
-        from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+        from sklearn.metrics import accuracy_score, f1_score, log_loss
 
         true, scores = _arrays(truth, probabilities, len(labels))
         predicted = scores.argmax(axis=1)
@@ -115,13 +115,8 @@ class Classification(Task):
             "ece": expected_calibration_error(true, scores),
         }
         if len(set(true.tolist())) == len(labels):
-            if len(labels) == 2:
-                found["roc_auc"] = float(roc_auc_score(true, scores[:, 1]))
-            else:
-                area = roc_auc_score(
-                    true, scores, multi_class="ovr", average="macro", labels=range(len(labels))
-                )
-                found["roc_auc"] = float(area)
+            asked = [1] if len(labels) == 2 else range(len(labels))
+            found["roc_auc"] = sum(_roc_auc(true == place, scores[:, place]) for place in asked) / len(asked)
         return found
 
     def results(
@@ -157,6 +152,16 @@ class Classification(Task):
         if len(labels) <= MOST_CONFUSED:
             found["confusion"] = confusion_matrix(true, predicted, labels=classes).tolist()
         return found
+
+
+def _roc_auc(positive: "NDArray[np.bool_]", scores: "Probabilities") -> float:
+    """The share of the pairs of a positive and another row that the scores put in order, ties half: as scikit-learn's
+    area under the curve, without the curve. Both have rows."""
+    from scipy.stats import rankdata
+
+    hits = int(positive.sum())
+    ranks = rankdata(scores)[positive].sum() - hits * (hits + 1) / 2
+    return float(ranks / (hits * (len(scores) - hits)))
 
 
 def reliability(

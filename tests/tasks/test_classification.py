@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from app.core.errors import Invalid
 from app.core.spec import RunSpec, parse_spec
@@ -69,6 +70,22 @@ def test_roc_auc_counts_the_pairs_in_the_right_order() -> None:
 
     # Pairs (no, yes): 0.1<0.4, 0.1<0.9, 0.7>0.4, 0.7<0.9: three of four.
     assert TASK.metrics([0, 0, 1, 1], probabilities, ["no", "yes"])["roc_auc"] == 0.75
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_roc_auc_is_scikit_learns_with_ties_too(classes: int) -> None:
+    generator = np.random.default_rng(0)
+    probabilities = generator.integers(1, 4, (200, classes)).astype(float)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    truth = generator.integers(0, classes, 200)
+    again = probabilities / probabilities.sum(
+        axis=1, keepdims=True
+    )  # as it is taken: the last bit parts ties
+    expected = roc_auc_score(
+        truth, again[:, 1] if classes == 2 else again, multi_class="ovr", average="macro"
+    )
+    found = TASK.metrics(truth, probabilities, [str(place) for place in range(classes)])
+    assert found["roc_auc"] == pytest.approx(expected)
 
 
 def test_three_classes_by_hand() -> None:
