@@ -149,6 +149,9 @@ class Finetune:
         parent = self._parent(name) if kind == "run" else None
         if parent is None:
             return True
+        if self.task.pretrained_head:
+            self.recorder.log("info", f"The model is that of the run {parent.name!r} ({parent.task}).")
+            return True
         same = parent.task == self.spec.task and parent.labels == self.task.head()
         what = "its head is kept" if same else "its head is replaced by a new one, drawn from the seed"
         self.recorder.log("info", f"The model is that of the run {parent.name!r} ({parent.task}); {what}.")

@@ -31,6 +31,7 @@ SHOWN = 2_000  # letters of a block on the page
 
 class Adaptation(TorchTask):
     looks_before = True
+    pretrained_head = True
 
     def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
         super().__init__(spec, examples, device)

@@ -84,6 +84,8 @@ class TorchTask(ABC):
 
     # Whether `before` is called, with all parts encoded before the training begins.
     looks_before: ClassVar[bool] = False
+    # Whether the head is that of the pre-training: kept wherever a model brings it, whatever it did last.
+    pretrained_head: ClassVar[bool] = False
     # What examples of more than max_length tokens lose.
     loses: ClassVar[str] = "their end"
 

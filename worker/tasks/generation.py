@@ -44,6 +44,7 @@ class Sequences:
 
 class Generation(TorchTask):
     looks_before = True
+    pretrained_head = True
     loses = "the beginning of their prompt"
 
     def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
