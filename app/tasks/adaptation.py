@@ -15,6 +15,7 @@ class Adaptation(Task):
     title = "Domain adaptation"
     about = "Unlabelled text makes a model at home in your domain; then fine-tune it with few labels."
     torch = "adaptation:Adaptation"
+    needs = "adaptation"
     inputs = ((Role("text", hint="unlabelled"),),)
     judged_by = (
         Metric("perplexity", "perplexity", lower=True, top=None),

@@ -14,6 +14,7 @@ class Generation(Task):
     title = "Text generation"
     about = "Completions of prompts, or texts in the manner of yours."
     torch = "generation:Generation"
+    needs = "generation"
     inputs = (
         (Role("prompt"), Role("completion", hint="what the model has to write: only this is learned")),
         (Role("text", hint="learned from its first word to its last"),),

@@ -44,6 +44,7 @@ class Multilabel(Task):
     title = "Multi-label classification"
     about = "Any number of labels for each text: tags, topics, symptoms."
     torch = "multilabel:Multilabel"
+    needs = "multilabel"
     inputs = (
         (Role("text"), Role("label", hint="a column such as a|b, or several columns of 0 and 1", many=True)),
     )

@@ -13,6 +13,7 @@ class Pair(Classification):
     title = "Text pairs"
     about = "One label for two texts: entailment, duplicate questions, an answer that fits."
     torch = "pair:Pair"
+    needs = "pair"
     inputs = ((Role("text"), Role("text_pair", hint="the second text"), Role("label")),)
     options = ("class_weights", "label_smoothing", "focal_gamma")
     baselines = (("tfidf", "TF-IDF of both + logistic regression"), ("majority", "most frequent label"))

@@ -28,6 +28,7 @@ class Score(Task):
     title = "Score"
     about = "A number for each text: a rating, a grade, an intensity."
     torch = "score:Score"
+    needs = "score"
     inputs = ((Role("text"), Role("label", hint="a number in each row")),)
     judged_by = (
         Metric("rmse", "RMSE", lower=True, top=None),

@@ -1,6 +1,7 @@
 """Tagging: the tokens of a sentence that name something, and what: people, places, products (named entities)."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Tagging(Task):
     title = "Tagging"
     about = "Entities in a text: people, places, products."
     torch = "tagging:Tagging"
+    needs = "tagging"
     inputs = (
         (
             Role("tokens", "a list of tokens, or words with spaces between them"),
@@ -40,7 +42,10 @@ class Tagging(Task):
     pipeline = "token-classification"
 
     def read(self, cells: Callable[[str], list[str]], spec: RunSpec, where: Callable[[int], str]) -> Reading:
-        """A Sentence for each row; rows with an empty cell are left out. Raises Invalid with every fault's line."""
+        """A Sentence for each row; rows with an empty cell are left out. Raises Invalid with every fault's line.
+
+        Each row's stratum is its rarest type, so that every part gets rows of each.
+        """
         roles = [role.name for role in self.roles(spec.columns)]
         columns = [cells(column_of(spec, role)) for role in roles]
         left_out: list[str | None] = [_empty(roles, row) for row in zip(*columns, strict=True)]
@@ -59,7 +64,12 @@ class Tagging(Task):
         kept.raise_any()
         if "tags" in roles:
             _to_bio(found, where)
-        return Reading({"sentence": found}, left_out)
+        counts = Counter(kind for sentence in found if sentence is not None for kind in sentence.types)
+        strata = [
+            min(sentence.types, key=lambda kind: (counts[kind], kind), default="") if sentence else ""
+            for sentence in found
+        ]
+        return Reading({"sentence": found}, left_out, strata)
 
     def same(self, spec: RunSpec) -> list[str]:
         return [column_of(spec, self.roles(spec.columns)[0].name)]

@@ -22,6 +22,7 @@ class Text2Text(Task):
     title = "Text to text"
     about = "One text out of another: translation, summaries, rewriting."
     torch = "text2text:Text2Text"
+    needs = "text2text"
     inputs = ((Role("source", "what the model reads"), Role("target", "what it shall write")),)
     architectures = ("seq2seq",)
     judged_by = (Metric("bleu", "BLEU", top=100.0), Metric("chrf", "chrF", top=100.0))
