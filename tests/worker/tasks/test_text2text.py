@@ -381,14 +381,22 @@ def test_a_training_that_learned_no_more_than_frequencies_is_told(models: Callab
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["marian", "t5"])
-def test_a_synthetic_language_is_learned_from_scratch(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("family", "epochs", "rate"),
+    [
+        ("marian", 12, 2e-3),  # at 3e-3 one seed of three learns nothing: it normalises after each layer
+        ("t5", 7, 3e-3),
+    ],
+)
+def test_a_synthetic_language_is_learned_from_scratch(
+    family: str, epochs: int, rate: float, tmp_path: Path
+) -> None:
     sources, targets = language(2600)
     folder = build(family, tmp_path / family, [*sources, *targets], dropout=0.0, width=64)
     one = job(folder, spec_of(family), rows=2400, held_out=100)
     seen = set(one.parts["train"].examples["source"])
     assert not seen & set(one.parts["test"].examples["source"])
-    one.train(epochs=7, rate=3e-3)
+    one.train(epochs, rate)
     outcome = one.measure()
     assert outcome.metrics["bleu"] > 90
     assert outcome.metrics["chrf"] > 90
