@@ -135,7 +135,12 @@ class RunSpec(Strict):
         default=None, ge=4, le=131072, description="tokens of a target; null: as max_length"
     )
     num_beams: int = Field(default=4, ge=1, le=16, description="beam search of text2text")
-    max_new_tokens: int = Field(default=64, ge=1, le=4096, description="of a generated text")
+    max_new_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="of a text it writes; null: max_target_length for text2text, 64 for generation",
+    )
     whole_word_masking: bool = Field(default=False, description="mask all pieces of a word together")
     mask_probability: float = Field(
         default=0.15, gt=0, lt=1, description="share of the tokens that is masked"

@@ -96,9 +96,7 @@ def load_examples(store: "DatasetStore", files: Files, spec: RunSpec, task: "Tas
     stratum = task.stratum(spec)
     if reading.strata is not None:
         # Parts are kept by this name, so it holds the columns that the strata come from.
-        names = [
-            name for role, value in spec.columns.items() if role != "text" for name in names_of(value)
-        ]
+        names = [name for role, value in spec.columns.items() if role != "text" for name in names_of(value)]
         stratum = "\x1f".join(["strata", *names])
         table = table.append_column(stratum, pa.array(reading.strata))
     # The split looks at columns that are not null.

@@ -8,6 +8,13 @@ from app.models.info import ModelInfo
 from app.tasks.base import Metric, Role, Task
 from app.tasks.examples import Examples
 
+NEW_TOKENS = 64
+
+
+def new_tokens(spec: RunSpec) -> int:
+    """How many tokens it writes at most."""
+    return spec.max_new_tokens or NEW_TOKENS
+
 
 class Generation(Task):
     name = "generation"
@@ -35,10 +42,10 @@ class Generation(Task):
 
     def check_model(self, spec: RunSpec, model: ModelInfo) -> list[Problem]:
         limit = model.max_length
-        if limit is None or spec.max_new_tokens < limit:
+        if limit is None or new_tokens(spec) < limit:
             return []
         message = (
-            f"is {spec.max_new_tokens:,}, but prompt and completion together may have {limit:,} tokens with "
+            f"is {new_tokens(spec):,}, but prompt and completion together may have {limit:,} tokens with "
             f"{spec.model}; choose at most {limit // 2:,}"
         )
         return [{"where": "max_new_tokens", "message": message}]
@@ -68,7 +75,7 @@ class Generation(Task):
         else:
             lines += ['prompt = "The beginning of a text"']
         lines += [
-            f"answer = write(prompt, max_new_tokens={spec.max_new_tokens}, do_sample=False, return_full_text=False)",
+            f"answer = write(prompt, max_new_tokens={new_tokens(spec)}, do_sample=False, return_full_text=False)",
             'print(answer[0]["generated_text"])',
         ]
         return "\n".join(lines) + "\n"

@@ -93,7 +93,7 @@ class Text2Text(Task):
             f'tokenizer = AutoTokenizer.from_pretrained("{folder}"{languages})\n'
             f'model = AutoModelForSeq2SeqLM.from_pretrained("{folder}")\n'
             f'inputs = tokenizer(["{text}"], padding=True, truncation=True, max_length={spec.max_length}, return_tensors="pt")\n'
-            f"outputs = model.generate(**inputs)  # {spec.num_beams} beams, at most {spec.max_new_tokens} tokens: "
+            f"outputs = model.generate(**inputs)  # {spec.num_beams} beams, at most {new_tokens(spec)} tokens: "
             "as in generation_config.json\n"
             "print(tokenizer.batch_decode(outputs, skip_special_tokens=True))\n"
         )
@@ -103,6 +103,11 @@ class Text2Text(Task):
 
     def output_cells(self, output: dict[str, Any]) -> dict[str, Any]:
         return {"predicted": output["text"]}
+
+
+def new_tokens(spec: RunSpec) -> int:
+    """How many tokens of a target it writes at most: as many as it learned from, unless the spec says."""
+    return spec.max_new_tokens or spec.max_target_length or spec.max_length or 128
 
 
 def prefix(spec: RunSpec) -> str:

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 from app.core.errors import Invalid
 from app.core.spec import RunSpec
 from app.tasks.examples import Examples
-from app.tasks.generation import paired
+from app.tasks.generation import new_tokens, paired
 from worker.backbone import open_folder, pad_id
 from worker.causal import load_causal, with_cache
 from worker.encode import CHUNK
@@ -69,7 +69,7 @@ class Generation(TorchTask):
                 tokenizer.chat_template = None  # the download says by its template how it wants to be asked
         self.prompting = Prompting(tokenizer, self.paired)
         assert self.spec.max_length is not None
-        self.room = prompt_room(model, self.spec.max_length, self.spec.max_new_tokens)
+        self.room = prompt_room(model, self.spec.max_length, new_tokens(self.spec))
         return model, tokenizer
 
     def encode(self, tokenizer: "PreTrainedTokenizerBase", examples: Examples, progress: Tell) -> Part:
@@ -168,7 +168,7 @@ class Generation(TorchTask):
                 },
                 "settings": {
                     "decoding": "greedy",
-                    "max_new_tokens": self.spec.max_new_tokens,
+                    "max_new_tokens": new_tokens(self.spec),
                     "prompts": self._format(),
                 },
             },
@@ -221,7 +221,7 @@ class Generation(TorchTask):
         with_cache(model)
 
     def _write(self, model: Any, prompts: Sequence[list[int]]) -> list[str]:
-        return write(model, self.prompting.tokenizer, prompts, self.spec.max_new_tokens, self.tell)
+        return write(model, self.prompting.tokenizer, prompts, new_tokens(self.spec), self.tell)
 
     def _lengths(self) -> list[str]:
         """What became of examples of more than max_length tokens."""
@@ -252,9 +252,9 @@ class Generation(TorchTask):
         """{"text": what the model writes after the prompt} for each, in order; greedy, as in the evaluation."""
         assert spec.max_length is not None
         prompting = Prompting(tokenizer, paired(spec))
-        room = prompt_room(model, spec.max_length, spec.max_new_tokens)
+        room = prompt_room(model, spec.max_length, new_tokens(spec))
         prompts = [prompting.prompt(text, room)[0] for text in inputs]
-        return [{"text": text} for text in write(model, tokenizer, prompts, spec.max_new_tokens)]
+        return [{"text": text} for text in write(model, tokenizer, prompts, new_tokens(spec))]
 
 
 def _figures(sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]) -> dict[str, float]:

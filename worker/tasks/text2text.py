@@ -12,7 +12,7 @@ from transformers import AutoModelForSeq2SeqLM
 from app.core.errors import Invalid
 from app.core.spec import RunSpec
 from app.tasks.examples import Examples
-from app.tasks.text2text import Scores, prefix, scores, sentence_chrf
+from app.tasks.text2text import Scores, new_tokens, prefix, scores, sentence_chrf
 from worker.advice import entropy, stalled
 from worker.backbone import load_pretrained, open_folder, pad_id
 from worker.encode import encode
@@ -57,7 +57,7 @@ class Text2Text(TorchTask):
         tokenizer.model_input_names = ["input_ids", "attention_mask"]
         if self.spec.source_language:
             tokenizer.src_lang, tokenizer.tgt_lang = self.spec.source_language, self.spec.target_language
-        settle_generation(model, tokenizer, self.spec.num_beams, self.spec.max_new_tokens)
+        settle_generation(model, tokenizer, self.spec.num_beams, new_tokens(self.spec))
         self._folder, self._tokenizer = folder, tokenizer
         return model, tokenizer
 
@@ -111,7 +111,7 @@ class Text2Text(TorchTask):
                 notes.append(f"The model before fine-tuning is not measured: {error}")
         settings = {
             "beams": self.spec.num_beams,
-            "max_new_tokens": self.spec.max_new_tokens,
+            "max_new_tokens": new_tokens(self.spec),
             "source_prefix": prefix(self.spec),
             "source_language": self.spec.source_language,
             "target_language": self.spec.target_language,
@@ -126,7 +126,7 @@ class Text2Text(TorchTask):
 
     def _notes(self, test: Part, found: Scores) -> list[str]:
         notes = []
-        rows, most = len(test.examples), self.spec.max_new_tokens
+        rows, most = len(test.examples), new_tokens(self.spec)
         if long := int((test.truth.lengths > most).sum()):
             notes.append(
                 f"{long:,} of {rows:,} references have more than {most} tokens, but the model may write no more: raise "
