@@ -38,7 +38,7 @@ _NEEDED_PARTS = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start. `rows`: by part; `steps`: optimiser steps; `why`: a sentence for each default
+    """A run that can start. `rows`: by part; `steps`: optimiser steps (a first guess where the task's steps aren't known); `why`: a sentence for each default
     that was filled in; `dropped`: rows left out by reason; `labels`: the classes in their order."""
 
     spec: RunSpec
@@ -253,7 +253,8 @@ def _part_problems(examples: Examples) -> list[Problem]:
 
 def _step_problems(prepared: Prepared) -> list[Problem]:
     every = prepared.spec.eval_steps
-    if every is None or every <= prepared.steps:
+    known = task(prepared.spec.task).steps_known(prepared.spec)
+    if every is None or every <= prepared.steps or not known:
         return []
     message = f"is {every:,}, but the run has only {prepared.steps:,} steps; choose fewer, or leave it out"
     return [{"where": "eval_steps", "message": message}]
@@ -264,7 +265,7 @@ def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name
     defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, task(spec.task).ability)
     filled = {name: getattr(defaults, name) for name in defaults.why if getattr(spec, name) is None}
     name = (spec.name or "").strip() or _name(dataset_name, model, spec)
-    complete = spec.model_copy(update={**filled, "name": name})
+    complete = spec.model_copy(update={**filled, **task(spec.task).defaults(spec, model), "name": name})
     assert complete.batch_size is not None and complete.epochs is not None
     return Prepared(
         spec=complete,

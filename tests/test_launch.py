@@ -338,9 +338,30 @@ def test_a_local_model_gives_its_own_limit_and_title(
     assert "64" in faults(launcher, spec_of(dataset, model="local:tiny", max_length=65))["max_length"]
 
 
-def write_tiny(folder: Path) -> None:
+def test_steps_that_only_the_tokens_tell_bound_no_evaluation(launcher: Launcher, dataset: str) -> None:
+    # 320 rows make 30 steps; windows or blocks of their texts make more of them, or fewer.
+    windows = spec_of(dataset, eval_steps=100, epochs=3, batch_size=32, truncation="windows")
+    blocks = spec_of(dataset, eval_steps=100, epochs=3, task="adaptation", columns={"text": "text"})
+
+    assert launcher.prepare(windows).spec.eval_steps == 100
+    assert launcher.prepare(blocks).spec.eval_steps == 100
+    assert set(faults(launcher, {**windows, "truncation": "end"})) == {"eval_steps"}
+
+
+def test_a_decoder_of_few_positions_writes_half_of_what_it_reads(
+    launcher: Launcher, settings: Settings, dataset: str
+) -> None:
+    assert settings.models_dir is not None
+    write_tiny(settings.models_dir / "tiny", '{"model_type": "gpt2", "n_positions": 64}')
+    spec = spec_of(dataset, model="local:tiny", task="generation", columns={"text": "text"})
+
+    assert launcher.prepare(spec).spec.max_new_tokens == 32
+    assert "at most 32" in faults(launcher, {**spec, "max_new_tokens": 64})["max_new_tokens"]
+
+
+def write_tiny(folder: Path, config: str = '{"model_type": "bert", "max_position_embeddings": 64}') -> None:
     header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "bert", "max_position_embeddings": 64}')
+    (folder / "config.json").write_text(config)
     (folder / "tokenizer.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))

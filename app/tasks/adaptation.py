@@ -28,6 +28,9 @@ class Adaptation(Task):
     pipeline = "fill-mask"
     predicts = False
 
+    def steps_known(self, spec: RunSpec) -> bool:
+        return False
+
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
         # A token is a byte at least: with fewer bytes there can't be a block. The trainer counts tokens.
         size = sum(len(text.encode()) for text in examples.part("train").texts)

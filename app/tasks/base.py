@@ -105,6 +105,15 @@ class Task(ABC):
         """The column of which each part of a random split gets the same share; None: there is none."""
         return None
 
+    def steps_known(self, spec: RunSpec) -> bool:
+        """Whether the training counts the rows of the data, so that its steps are known beforehand. Windows of long texts
+        and packed blocks are counted only once the texts are tokens."""
+        return spec.truncation != "windows"
+
+    def defaults(self, spec: RunSpec, model: ModelInfo) -> dict[str, Any]:
+        """Fields of the spec that are null and must not be: field → value for this model."""
+        return {}
+
     @abstractmethod
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
         """What makes `examples` (of all parts, empty rows left out) unfit; all of it at once."""

@@ -37,15 +37,25 @@ class Generation(Task):
     baselines = (("before", "the model before fine-tuning"),)
     pipeline = "text-generation"
 
+    def steps_known(self, spec: RunSpec) -> bool:
+        return False
+
+    def defaults(self, spec: RunSpec, model: ModelInfo) -> dict[str, Any]:
+        """A model of few positions writes half of what it can read."""
+        limit = model.max_length
+        if spec.max_new_tokens is not None or limit is None or limit // 2 >= NEW_TOKENS:
+            return {}
+        return {"max_new_tokens": max(1, limit // 2)}
+
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
         return []
 
     def check_model(self, spec: RunSpec, model: ModelInfo) -> list[Problem]:
         limit = model.max_length
-        if limit is None or new_tokens(spec) < limit:
+        if limit is None or spec.max_new_tokens is None or spec.max_new_tokens < limit:
             return []
         message = (
-            f"is {new_tokens(spec):,}, but prompt and completion together may have {limit:,} tokens with "
+            f"is {spec.max_new_tokens:,}, but prompt and completion together may have {limit:,} tokens with "
             f"{spec.model}; choose at most {limit // 2:,}"
         )
         return [{"where": "max_new_tokens", "message": message}]

@@ -74,6 +74,9 @@ class Tagging(Task):
     def same(self, spec: RunSpec) -> list[str]:
         return [column_of(spec, self.roles(spec.columns)[0].name)]
 
+    def steps_known(self, spec: RunSpec) -> bool:
+        return False
+
     def check(self, examples: Examples, spec: RunSpec) -> list[Problem]:
         role = self.roles(spec.columns)[1].name
         sentences: list[Sentence] = examples["sentence"]

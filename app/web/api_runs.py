@@ -26,7 +26,18 @@ INPUTS_BODY = {
                 "required": ["inputs"],
                 "additionalProperties": False,
                 "properties": {
-                    "inputs": {"type": "array", "maxItems": actions.MAX_INPUTS, "items": {"type": "string"}}
+                    "inputs": {
+                        "type": "array",
+                        "maxItems": actions.MAX_INPUTS,
+                        "items": {
+                            "anyOf": [
+                                {"type": "string"},
+                                {"type": "array", "items": {"type": "string"}},
+                                {"type": "object", "additionalProperties": {"type": "string"}},
+                            ],
+                            "description": "a text; for pair {text, text_pair}; for tagging a text or its tokens",
+                        },
+                    }
                 },
             }
         }
@@ -102,5 +113,5 @@ def checkpoint(run_id: RunId, services: ServicesDep) -> FileResponse:
 
 @router.post("/runs/{run_id}/predict", openapi_extra={"requestBody": INPUTS_BODY})
 def predict(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
-    """Predict up to 1,000 texts with the finished model; the outputs stand in the order of the inputs."""
+    """Predict up to 1,000 inputs with the finished model; the outputs stand in the order of the inputs."""
     return {"outputs": actions.predict(services, run_id, body)}

@@ -92,8 +92,12 @@ def cancel(services: Services, run_id: str, file_id: str) -> dict[str, Any]:
 
 
 def retry(services: Services, run_id: str, file_id: str, columns: Mapping[str, str]) -> dict[str, Any]:
-    """Tries a failed or cancelled file again. Raises NotFound, Conflict, Invalid."""
-    chosen = _columns_of(services, run_id, columns)
+    """Tries a failed or cancelled file again; a role that `columns` does not name keeps its column. Raises NotFound,
+    Conflict, Invalid."""
+    before = view(services, run_id, file_id)["columns"]
+    chosen = _columns_of(
+        services, run_id, before | {role: name for role, name in columns.items() if name.strip()}
+    )
     with services.database.write() as session:
         return file_predictions.view(file_predictions.retry(session, run_id, file_id, chosen))
 

@@ -62,3 +62,10 @@ def test_every_address_of_the_design_is_there(client: TestClient) -> None:
     for path, methods in wanted.items():
         assert methods <= set(paths[path]), path
     assert all(path.startswith("/api/") for path in paths)
+
+
+def test_the_inputs_of_predict_are_those_of_every_task(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    body = document["paths"]["/api/runs/{run_id}/predict"]["post"]["requestBody"]["content"]
+    items = body["application/json"]["schema"]["properties"]["inputs"]["items"]
+    assert [one["type"] for one in items["anyOf"]] == ["string", "array", "object"]
