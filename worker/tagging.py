@@ -4,6 +4,7 @@ A word's tag belongs to its first piece. The tokenizer reads the sentence as a t
 does, and where its pieces stand tells the words: nothing about the tokenizer has to be changed for the download.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,9 +87,13 @@ def word_windows(
             room = max_length - head - (len(encoding.ids) - behind)
             starts = window_starts(behind - head, room)
             long += len(starts) > 1
-            owner = owners([piece for piece, _, _ in marks], starts, room, behind - head)
+            owned: defaultdict[int, list[tuple[int, int, bool]]] = defaultdict(list)
+            for mark, owner in zip(
+                marks, owners([piece for piece, _, _ in marks], starts, room, behind - head), strict=True
+            ):
+                owned[owner].append(mark)
             for number, start in enumerate(starts):
-                mine = [mark for mark, owned in zip(marks, owner, strict=True) if owned == number]
+                mine = owned[number]
                 if not mine:
                     continue
                 stop = min(start + room, behind - head)

@@ -161,16 +161,18 @@ class Task(ABC):
 
 @dataclass
 class Kept:
-    """Faults of single rows, collected until there are enough of them to tell."""
+    """Faults of single rows, collected until there are enough of them to tell. `where`: as of Task.read; the line costs a
+    look into the file, so only the faults that are shown have one."""
 
+    where: Callable[[int], str]
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
     most: int = 20
 
-    def add(self, where: str, message: str) -> None:
+    def add(self, row: int, message: str) -> None:
         self.count += 1
         if len(self.problems) < self.most:
-            self.problems.append({"where": where, "message": message})
+            self.problems.append({"where": self.where(row), "message": message})
 
     def raise_any(self) -> None:
         """Raises Invalid if there are any."""

@@ -210,7 +210,7 @@ def _flagged(
     where: Callable[[int], str],
 ) -> list[list[str]]:
     """The columns that say yes, row by row. Raises Invalid with every cell that says neither yes nor no."""
-    faults = Kept()
+    faults = Kept(where)
     labels: list[list[str]] = [[] for _ in left_out]
     for column in sorted(columns):
         for row, cell in enumerate(cells(column)):
@@ -226,8 +226,7 @@ def _flagged(
                 message = (
                     f"{what} neither yes nor no; write 1 or 0 (true, false, yes and no are understood too)"
                 )
-                # The line costs a look into the file, so only for the faults that are shown.
-                faults.add(where(row) if faults.count < faults.most else "", message)
+                faults.add(row, message)
     faults.raise_any()
     return labels
 

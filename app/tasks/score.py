@@ -49,12 +49,11 @@ class Score(Task):
         texts, written = cells(column_of(spec, "text")), [cell.strip() for cell in cells(column)]
         left_out = empty_cells({"text": texts, "label": written})
         plain = [cell.replace(",", ".") for cell in written] if with_commas(written) else written
-        faults, numbers = Kept(), []
+        faults, numbers = Kept(where), []
         for row, (cell, was, out) in enumerate(zip(plain, written, left_out, strict=True)):
             number = float(cell) if _NUMBER.fullmatch(cell) else math.nan
             if out is None and not abs(number) <= LARGEST:
-                # The line costs a look into the file, so only for the faults that are shown.
-                faults.add(where(row) if faults.count < faults.most else "", _wrong_number(column, was))
+                faults.add(row, _wrong_number(column, was))
             numbers.append(number)
         faults.raise_any()
         return Reading({"text": texts, "label": numbers}, left_out)

@@ -69,7 +69,7 @@ def strings_of(cell: str) -> list[str]:
     """
     if not cell.lstrip().startswith("["):
         return cell.split()
-    found = _listed(cell)
+    found = listed(cell)
     if found is None:
         if cell.lstrip().startswith(("['", '["')):
             raise Unreadable(
@@ -115,7 +115,7 @@ def text_with_spans(text: str, cell: str) -> Sentence:
 
 
 def _span_items(cell: str) -> list[Any]:
-    found = _listed(cell)
+    found = listed(cell)
     if found is None:
         raise Unreadable(
             'is no list; write spans as [{"start": 0, "end": 6, "label": "LOC"}], and [] for none'
@@ -158,7 +158,7 @@ def _shown(text: str, start: int, end: int, label: str) -> str:
     return f"{start} to {end} ({label}, {text[start:end][:30]!r})"
 
 
-def _listed(cell: str) -> list[Any] | None:
+def listed(cell: str) -> list[Any] | None:
     """A list in JSON, or as Python writes it (what pandas puts into a CSV); None for anything else."""
     found: Any = None
     try:

@@ -1,6 +1,5 @@
 """Tagging: the tokens of a sentence that name something, and what: people, places, products (named entities)."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from app.core.spec import RunSpec
 from app.tasks import bio
 from app.tasks.base import Kept, Metric, Role, Task, column_of, unseen
 from app.tasks.examples import Examples, Reading
-from app.tasks.sentences import Sentence, Unreadable, strings_of, text_with_spans
+from app.tasks.sentences import Sentence, Unreadable, listed, strings_of, text_with_spans
 
 MOST_TYPES = 500
 _NO_SPANS = "empty spans (write [] for a text without entities)"
@@ -51,13 +50,13 @@ class Tagging(Task):
         left_out: list[str | None] = [_empty(roles, row) for row in zip(*columns, strict=True)]
         make = _from_spans if "spans" in roles else _tokens_and_tags
         found: list[Any] = [None] * len(left_out)
-        kept = Kept()
+        kept = Kept(where)
         for row, (first, second) in enumerate(zip(*columns, strict=True)):
             if left_out[row] is None:
                 try:
                     found[row] = make(first, second)
                 except Unreadable as fault:
-                    kept.add(where(row), str(fault))
+                    kept.add(row, str(fault))
                 else:
                     if not found[row].tokens:
                         left_out[row] = f"empty {roles[0]}"
@@ -133,14 +132,10 @@ class Tagging(Task):
         return self.roles(spec.columns)[:1]
 
     def make_input(self, cells: Mapping[str, str]) -> str | list[str]:
-        """A cell that is a list becomes a list of tokens, any other a text."""
+        """A cell that is a list of strings, as `read` takes them, becomes a list of tokens, any other a text."""
         (cell,) = cells.values()
-        if cell.lstrip().startswith("["):
-            try:
-                return strings_of(cell) if isinstance(json.loads(cell), list) else cell
-            except (ValueError, RecursionError, Unreadable):
-                return cell
-        return cell
+        found = listed(cell) if cell.lstrip().startswith("[") else None
+        return cell if found is None or not all(isinstance(one, str) for one in found) else found
 
     def wrong_input(self, value: Any, spec: RunSpec) -> str | None:
         if isinstance(value, str):
@@ -266,14 +261,14 @@ def _to_bio(sentences: list[Sentence | None], where: Callable[[int], str]) -> No
     written = {tag for sentence in sentences if sentence for tag in sentence.tags}
     bare = bio.OUTSIDE in written and not any(map(bio.is_prefixed, written)) and all(written)
     known = {tag: tag for tag in written}
-    kept = Kept()
+    kept = Kept(where)
     for row, sentence in enumerate(sentences):
         if sentence is None:
             continue
         try:
             tags = (bio.of_types if bare else bio.to_bio)(sentence.tags)
         except bio.Faulty as fault:
-            kept.add(where(row), f"token {fault.place + 1} ({sentence.tokens[fault.place][:30]!r}) {fault}")
+            kept.add(row, f"token {fault.place + 1} ({sentence.tokens[fault.place][:30]!r}) {fault}")
         else:
             sentence.tags[:] = [known.setdefault(tag, tag) for tag in tags]
     kept.raise_any()

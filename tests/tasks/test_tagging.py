@@ -178,6 +178,11 @@ def test_answers_as_cells_and_inputs_from_cells() -> None:
         "tags": "B-PER I-PER O B-LOC I-LOC",
     }
     assert TASK.make_input({"tokens": '["a", "b"]'}) == ["a", "b"]
+    assert TASK.make_input({"tokens": "['a', 'b']"}) == [
+        "a",
+        "b",
+    ]  # as a table of pandas has them, and `read` takes them
+    assert TASK.make_input({"tokens": "[1]"}) == "[1]"
     assert TASK.make_input({"tokens": "a b"}) == "a b"
     assert TASK.make_input({"text": "[sic] a text"}) == "[sic] a text"
     assert [role.name for role in TASK.input_roles(spec_of(TOKENS))] == ["tokens"]
@@ -219,3 +224,16 @@ def test_a_fault_names_the_line_of_the_file(store: DatasetStore, files: Files, a
     assert caught.value.problems == [
         {"where": "line 4", "message": "has 2 tokens and 1 tags; each token needs one tag"}
     ]
+
+
+def test_only_the_faults_that_are_shown_are_looked_up_in_the_file() -> None:
+    looked: list[int] = []
+
+    def where(row: int) -> str:
+        looked.append(row)
+        return f"line {row + 2}"
+
+    with pytest.raises(Invalid) as caught:
+        TASK.read(lambda name: ["I-LOC" if name == "tags" else "Rome"] * 1000, spec_of(TOKENS), where)
+    assert len(looked) == 20
+    assert caught.value.problems[-1]["message"] == "and 980 more rows like these"
