@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.core.errors import Conflict, HeadstartError, Invalid, NoSpace, NotFound
+from app.core.spec import RunSpec
 from app.models.finished import finished_runs
 from app.tasks import TASKS
 from app.web import actions
@@ -76,10 +77,12 @@ def _page(
 def _will_happen(checked: dict[str, Any], seconds: float | None, cut: str) -> list[dict[str, str]]:
     """The lines of the box: {"name", "value"}."""
     spec, rows, epochs = checked["spec"], checked["rows"], checked["spec"]["epochs"]
+    known = TASKS[spec["task"]].steps_known(RunSpec.model_validate(spec))
     lines = {
         "task": checked["what"],
         "train / val / test": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
-        "steps": f"{count(checked['steps'])} in {epochs} epoch{'' if epochs == 1 else 's'}",
+        "steps": f"{count(checked['steps'])} in {epochs} epoch{'' if epochs == 1 else 's'}"
+        + ("" if known else ", more or fewer by the lengths of the texts"),
         "batch": f"{spec['batch_size']} rows of up to {spec['max_length']} tokens",
         "learning rate": f"{spec['learning_rate']:.3g}",
     }

@@ -56,3 +56,13 @@ def test_the_same_data_tells_more_than_a_newer_run(
     ended(database, queue_run(), 50.0)
     ended(database, queue_run(), 90.0, dataset="other0000000")
     assert estimate(database, spec, 100) == 50.0
+
+
+def test_where_steps_are_a_guess_only_the_same_data_tells_anything(
+    database: Database, queue_run: Queue, spec: RunSpec
+) -> None:
+    ended(database, queue_run(), 50.0, truncation="windows", epochs=2)
+    ended(database, queue_run(), 90.0, truncation="windows", epochs=2, dataset="other0000000")
+    # The run made 100 steps of windows; 25 is what the rows alone would make.
+    assert estimate(database, spec, 25, truncation="windows", epochs=4) == 100.0
+    assert estimate(database, spec, 25, truncation="windows", epochs=4, max_length=64) is None
