@@ -164,4 +164,5 @@ def test_the_preview_says_it_in_the_words_of_the_task(client: TestClient, upload
     form = {"dataset": view["id"], "task": "tagging", "tokens": "tokens", "tags": "tags", "model": "starter"}
     seen = words(client.post("/runs/new/preview", data=form).json()["aside"])
     assert "tagging, 1 type" in seen and "rows of up to" in seen and "1 row with" in seen
-    assert "more or fewer by the lengths of the texts" in seen  # a long sentence makes several rows of the training
+    # A long sentence makes several rows of the training.
+    assert "more or fewer by the lengths of the texts" in seen
