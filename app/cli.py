@@ -13,7 +13,7 @@ from app.core.errors import HeadstartError, Invalid
 from app.core.settings import Settings
 
 cli = typer.Typer(
-    help="Headstart: fine-tune pre-trained transformers on labelled text.",
+    help="Headstart: fine-tune pre-trained transformers on your text.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -70,7 +70,12 @@ def web(home: Home = None, port: Port = None) -> None:
 
 @cli.command()
 def train(
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A table with a header, JSON lines, CoNLL or plain text.", exists=True, dir_okay=False
+        ),
+    ],
     text: Annotated[str | None, typer.Option(help="The column with the texts.")] = None,
     label: Annotated[str | None, typer.Option(help="The column with the labels.")] = None,
     task: Annotated[str, typer.Option(help="What to learn.")] = "classification",

@@ -77,7 +77,7 @@ def create_app(
     app = FastAPI(
         title="Headstart",
         version="0.1.0",
-        description="Fine-tune pre-trained transformers on labelled text.",
+        description="Fine-tune pre-trained transformers on your text.",
         openapi_url="/api/openapi.json",
         docs_url=None,  # FastAPI's own page loads its scripts from a CDN
         redoc_url=None,

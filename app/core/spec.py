@@ -185,7 +185,8 @@ def problems_of(error: ValidationError) -> list[Problem]:
             message = "is required"
         elif fault["type"] in ("literal_error", "union_tag_invalid"):
             expected = fault.get("ctx", {}).get("expected", fault.get("ctx", {}).get("expected_tags"))
-            message = f"is {fault['input']!r}; it must be one of {expected}"
+            one_of = "one of " if " or " in str(expected) else ""
+            message = f"is {fault['input']!r}; it must be {one_of}{expected}"
             if fault["type"] == "union_tag_invalid":
                 message = f"its kind must be one of {expected}"
         elif fault["type"] in ("int_parsing", "int_type", "int_from_float"):
@@ -194,10 +195,14 @@ def problems_of(error: ValidationError) -> list[Problem]:
             message = f"must be a number (got {str(fault['input'])[:80]!r})"
         elif fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
             message = f"must be a JSON object (got {str(fault['input'])[:80]!r})"
+        elif fault["type"] == "string_too_short" and not fault["input"]:
+            message = "is empty: choose one" if where in ("dataset", "model") else "is empty"
         elif where == "task":
             message = f"{str(fault['input'])[:80]!r} is no task's name, as classification or tagging are"
         elif where == "dataset":
-            message = f"{fault['input']!r} is no data set's id (12 characters of a-z and 0-9)"
+            message = "is empty: choose one"
+            if fault["input"]:
+                message = f"{fault['input']!r} is no data set's id (12 characters of a-z and 0-9)"
         else:
             text = re.sub(r"^(Input|Value error,) ?", "", fault["msg"])
             message = f"{text[:1].lower()}{text[1:]} (got {str(fault['input'])[:80]!r})"

@@ -116,7 +116,7 @@ def label(name: str) -> str:
     """The name to show: one line of at most 200 characters. Raises Invalid if nothing is left."""
     shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200]
     if not shown:
-        raise Invalid("The data set needs a name: give the file's name, for example reviews.csv.")
+        raise Invalid("The file needs a name, for example reviews.csv.")
     return shown
 
 

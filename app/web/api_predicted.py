@@ -71,7 +71,8 @@ def cancel(run_id: RunId, file_id: FileId, services: ServicesDep) -> dict[str, A
 @router.post("/{file_id}/retry", openapi_extra={"requestBody": COLUMNS_BODY})
 def retry(run_id: RunId, file_id: FileId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
     """Try a failed or cancelled file again, with other columns if the body names them: {"columns": {"text": "comment"}}."""
-    columns = body.get("columns", {}) if isinstance(body, dict) else None
+    known = isinstance(body, dict) and set(body) <= {"columns"}
+    columns = body.get("columns", {}) if known else None
     if not isinstance(columns, dict) or not all(isinstance(value, str) for value in columns.values()):
         raise Invalid('Send {"columns": {"text": "comment"}}: for each role the column of the file.')
     return predicted.retry(services, run_id, file_id, columns)

@@ -4,6 +4,7 @@ Pages are made for whoever asks for text/html; scripts that fetch parts of pages
 """
 
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -122,8 +123,8 @@ def invalid_request(error: RequestValidationError) -> Invalid:
 
 
 def _in_words(message: str) -> str:
-    """Pydantic's 'Input should be …' as the second half of our sentence."""
-    return message.replace("Input should be", "must be", 1)
+    """Pydantic's 'Input should be …', 'String should have …' as the second half of our sentence."""
+    return re.sub("^(Input|String) should ", "must ", message)
 
 
 def from_http(request: Request, error: HTTPException) -> HeadstartError:

@@ -50,7 +50,7 @@ async def upload(request: Request, services: ServicesDep) -> Response:
     async with request.form(max_files=1) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not file.filename:
-            raise Invalid("No file was chosen. Go back and choose a CSV file.")
+            raise Invalid("No file was chosen. Go back and choose one.")
         view = await uploads.receive(services, file.filename, uploads.file_chunks(file.read), file.size)
     return redirect(f"/data/{view['id']}")
 

@@ -17,6 +17,8 @@ from app.tasks import TASKS, task
 from app.web.services import Services
 from app.web.uploads import write_all
 
+LONGEST = 1000  # characters of a column's name: it stands in the record and in each message about it
+
 
 async def receive(
     services: Services,
@@ -149,6 +151,14 @@ def _columns_of(services: Services, run_id: str, columns: Mapping[str, str]) -> 
         {"where": f"columns.{role}", "message": f"there is no such role here; there is {', '.join(expected)}"}
         for role in columns
         if role not in expected
+    ]
+    problems += [
+        {
+            "where": f"columns.{role}",
+            "message": f"has {len(column):,} characters; no column's name has more than {LONGEST:,}",
+        }
+        for role, column in columns.items()
+        if role in expected and len(column) > LONGEST
     ]
     if problems:
         raise Invalid.from_problems("The file can't be predicted", problems)

@@ -46,15 +46,15 @@ export function setUpFiles(root) {
   })
 
   async function moveFile(form) {
-    const problem = section().querySelector("[data-file-problem]")
+    let told = ""
     try {
       await ask(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) })
-      problem.textContent = ""
     } catch (error) {
-      problem.textContent = error.message
+      told = error.message
     }
     document.activeElement?.blur()
     await refresh()
+    section().querySelector("[data-file-problem]").textContent = told // refresh made a new section
   }
 
   function send(form) {

@@ -40,10 +40,12 @@ def test_every_fault_is_reported_at_once() -> None:
     [
         ({"bogus": 1}, "bogus", "there is no field 'bogus'"),
         ({"task": "Poetry!"}, "task", "is no task's name"),
-        ({"strategy": {"kind": "lora"}}, "strategy.kind", "must be one of"),
+        ({"strategy": {"kind": "lora"}}, "strategy.kind", "it must be 'full'"),
         ({"split": {"kind": "odd"}}, "split", "must be one of"),
         ({"split": {"train": 0.5, "validation": 0.1, "test": 0.1, "kind": "random"}}, "split", "add up"),
         ({"dataset": "../../etc"}, "dataset", "no data set's id"),
+        ({"dataset": ""}, "dataset", "is empty: choose one"),
+        ({"model": ""}, "model", "is empty: choose one"),
         ({"learning_rate": float("nan")}, "learning_rate", "finite number"),
         ({"columns": ["text"]}, "columns", "must be a JSON object"),
         ({"dataset_version": 2**63}, "dataset_version", "less than or equal"),
