@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-NEAR = 0.95
+NEAR, ABOVE = 0.95, 1.2
 
 
 def entropy(shares: npt.NDArray[np.floating[Any]]) -> float:
@@ -21,6 +21,11 @@ def stalled(loss: float, guessing: float, guess: str, learning_rate: float) -> s
     """
     if loss < NEAR * guessing:
         return None
+    if loss > ABOVE * guessing:  # not yet there, or thrown back by the rate: the loss does not tell
+        return (
+            f"The training loss ended at {loss:.3f}, above what {guess} gives ({guessing:.3f}): the model "
+            "has hardly learned. Try more epochs, or another learning rate."
+        )
     return (
         f"The training loss ended at {loss:.3f}, about what {guess} gives ({guessing:.3f}): the model "
         f"has hardly learned. Try more epochs, or half the learning rate ({learning_rate / 2:.2g})."

@@ -29,3 +29,10 @@ def test_a_rare_class_lowers_what_guessing_gives() -> None:
     rare = entropy(np.array([0.95, 0.05]))
     assert stalled(0.15, rare, GUESS, 1e-4) is None
     assert stalled(0.3, rare, GUESS, 1e-4) is not None
+
+
+def test_a_loss_far_above_guessing_is_not_called_about_the_same() -> None:
+    sentence = stalled(0.693, 0.266, "guessing by frequency", 1e-4) or ""
+
+    assert "above what guessing by frequency gives (0.266)" in sentence
+    assert "half the learning rate" not in sentence
