@@ -44,12 +44,34 @@ def test_bare_types_are_one_entity_where_they_touch() -> None:
 
 
 def test_what_a_model_says_is_put_right_as_a_pipeline_reads_it() -> None:
-    assert repaired(["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-PER"]) == ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "B-PER"]
+    assert repaired(["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-PER"]) == [
+        "B-PER",
+        "I-PER",
+        "O",
+        "B-LOC",
+        "B-LOC",
+        "B-PER",
+    ]
 
 
 def test_a_token_that_the_model_does_not_see_belongs_to_the_entity_around_it() -> None:
-    assert repaired(["B-PER", None, "I-PER", None, None, "O", None]) == ["B-PER", "I-PER", "I-PER", "O", "O", "O", "O"]
-    assert repaired([None, "I-PER", None, "B-PER", None, "I-LOC"]) == ["O", "B-PER", "O", "B-PER", "O", "B-LOC"]
+    assert repaired(["B-PER", None, "I-PER", None, None, "O", None]) == [
+        "B-PER",
+        "I-PER",
+        "I-PER",
+        "O",
+        "O",
+        "O",
+        "O",
+    ]
+    assert repaired([None, "I-PER", None, "B-PER", None, "I-LOC"]) == [
+        "O",
+        "B-PER",
+        "O",
+        "B-PER",
+        "O",
+        "B-LOC",
+    ]
     assert repaired([None]) == ["O"]
 
 

@@ -117,8 +117,7 @@ def test_text_that_the_model_wrote_before_is_a_baseline() -> None:
     tone, text = said("text2text", {"bleu": 0.4, "chrf": 9.0}, before={"bleu": 0.1, "chrf": 3.0}, copy=copy)
     assert (
         tone == "bad"
-        and "A guess without a model (the source, unchanged) is better on these rows by 0.6 BLEU"
-        in text
+        and "A guess without a model (the source, unchanged) is better on these rows by 0.6 BLEU" in text
     )
 
 
