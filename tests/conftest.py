@@ -1,6 +1,10 @@
 """What every room's tests share: a data folder in tmp_path with a migrated database, a queued run, a clock to turn."""
 
 import os
+
+# Two files run at a time, each with tiny models: threads of torch beside each other only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

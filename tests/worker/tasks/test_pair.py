@@ -26,7 +26,7 @@ def values(rows: int = 160, fresh: bool = True) -> dict[str, list[Any]]:
 def test_it_learns_and_a_plain_pipeline_reads_the_pair_alike(
     folders: dict[str, Path], tmp_path: Path, family: str
 ) -> None:
-    run = trained("pair", folders[family], values(), tmp_path / "model", 10)
+    run = trained("pair", folders[family], values(), tmp_path / "model", 20)
 
     assert np.mean(run.losses[-5:]) < 0.7 * np.mean(run.losses[:5])
     examples = run.parts["test"].examples
