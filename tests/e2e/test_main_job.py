@@ -77,7 +77,7 @@ def test_from_a_csv_to_a_checkpoint_that_predicts_the_same(
     page.get_by_role("tab", name="Try it").click()
     text = "the story was superb"
     page.locator("textarea[name=text]").fill(text)
-    page.get_by_role("button", name="Predict").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
     expect(page.locator("[data-tried] .name").first).to_be_visible()
     shown = dict(
         zip(
