@@ -1,6 +1,6 @@
 """The results of a run of every task, its base and its children, and what it writes while it learns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +8,8 @@ from fastapi.testclient import TestClient
 
 from app.core import attempts, events
 from app.core.attempts import Batch
+from app.tasks import TASKS
+from app.tasks.base import Task
 from app.web.services import Services
 from tests.web.gallery import finished
 from tests.web.test_charts import walk
@@ -75,13 +77,20 @@ def test_what_a_note_tells_is_not_told_twice(client: TestClient, services: Servi
     assert "37 of 400 texts" in text and "lose text" not in text
 
 
-def test_a_task_without_metadata_still_has_charts_and_a_page(
-    client: TestClient, services: Services, upload: Upload, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from app.tasks import TASKS
+@pytest.fixture
+def registry() -> Iterator[dict[str, Task]]:
+    """The tasks, put back in their order: what is deleted and set again would stand last."""
+    before = dict(TASKS)
+    yield TASKS
+    TASKS.clear()
+    TASKS.update(before)
 
+
+def test_a_task_without_metadata_still_has_charts_and_a_page(
+    client: TestClient, services: Services, upload: Upload, registry: dict[str, Task]
+) -> None:
     run_id = finished(services, "score", upload()["id"])
-    monkeypatch.delitem(TASKS, "score")
+    del registry["score"]
     assert set(client.get("/charts.json?task=score").json()) == {"loss", "loss_log", "rate"}
     assert "rmse" in page(client, f"/runs/{run_id}") and 'data-chart="score"' not in page(
         client, f"/runs/{run_id}"
