@@ -1,7 +1,6 @@
 """The examples of a run: the values of the chosen columns, cleaned, each row in its part."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +152,3 @@ def _nothing_left(spec: RunSpec, reading: Reading) -> Problem:
     both = "both " if len(spec.columns) == 2 else ""
     message = f"no row has {both}{columns}" + (f" ({why})" if why else "")
     return {"where": "columns", "message": message}
-
-
-Cells = Callable[[str], list[str]]

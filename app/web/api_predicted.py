@@ -14,7 +14,6 @@ from app.web.services import RunId, ServicesDep
 
 router = APIRouter(prefix="/api/runs/{run_id}/files", tags=["predicted files"])
 FileId = Annotated[str, Depends(predicted.checked_id)]
-ROLES = ("text", "text_pair", "tokens", "source", "prompt")
 COLUMNS_BODY = {
     "content": {
         "application/json": {

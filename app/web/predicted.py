@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.core import file_predictions, runs
 from app.core.errors import Conflict, Invalid, NotFound, Problem
-from app.core.files import ID_PATTERN, Files, new_id
+from app.core.files import ID_PATTERN, new_id
 from app.core.spec import RunSpec
 from app.core.tables import FINAL_STATES, Run
 from app.datasets.upload import Incoming, label
@@ -124,18 +124,6 @@ def default_columns(spec: RunSpec) -> dict[str, str]:
     """The columns that a file is expected to have: those of the run's own data."""
     known = {role.name: spec.columns.get(role.name) for role in task(spec.task).input_roles(spec)}
     return {role: column if isinstance(column, str) else role for role, column in known.items()}
-
-
-def sweep(files: Files) -> int:
-    """Removes what uploads of a process that died have left: folders without an original. Returns how many."""
-    left = [
-        folder
-        for folder in files.root.glob("runs/*/files/*")
-        if ID_PATTERN.match(folder.name) and not (folder / "original").exists()
-    ]
-    for folder in left:
-        shutil.rmtree(folder, ignore_errors=True)
-    return len(left)
 
 
 def _columns_of(services: Services, run_id: str, columns: Mapping[str, str]) -> dict[str, str]:
