@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WHAT = "The run can't start"
+FITTING_STEPS = 200  # iterations of L-BFGS at most, of a head that is fitted to convergence
 # Best weights, the model folder, its zip, and room for what is being written.
 COPIES = 4
 _NEEDED_PARTS = {
@@ -136,8 +137,10 @@ class Launcher:
                 problems.extend(_model_problems(spec, model, chosen))
             if model is not None:
                 problems.extend(_length_problems(spec, model))
+            problems.extend(_epoch_problems(spec))
             if chosen is not None:
                 problems.extend(_option_problems(spec, chosen))
+                problems.extend(chosen.check_strategy(spec))
             if examples is not None and chosen is not None:
                 problems.extend(_part_problems(examples) or chosen.check(examples, spec))
         prepared = None
@@ -230,6 +233,15 @@ def _option_problems(spec: RunSpec, chosen: Task) -> list[Problem]:
     ]
 
 
+def _epoch_problems(spec: RunSpec) -> list[Problem]:
+    if spec.epochs is None or not spec.converges:
+        return []
+    message = (
+        'means nothing for a head that is fitted to convergence; leave it out, or choose "fit": "epochs"'
+    )
+    return [{"where": "epochs", "message": message}]
+
+
 def _length_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
     limit = model.max_length
     if spec.max_length is None or limit is None or spec.max_length <= limit:
@@ -264,14 +276,18 @@ def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name
     rows = part_sizes(examples)
     defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, task(spec.task).ability)
     filled = {name: getattr(defaults, name) for name in defaults.why if getattr(spec, name) is None}
+    if spec.converges:
+        filled.pop("epochs", None)
     name = (spec.name or "").strip() or _name(dataset_name, model, spec)
     complete = spec.model_copy(update={**filled, **task(spec.task).defaults(spec, model), "name": name})
-    assert complete.batch_size is not None and complete.epochs is not None
+    assert complete.batch_size is not None
     return Prepared(
         spec=complete,
         model=model,
         rows=rows,
-        steps=steps_of(rows["train"], complete.batch_size, complete.accumulation, complete.epochs),
+        steps=FITTING_STEPS
+        if complete.epochs is None
+        else steps_of(rows["train"], complete.batch_size, complete.accumulation, complete.epochs),
         labels=task(spec.task).labels(examples),
         why={name: defaults.why[name] for name in filled},
         dropped=examples.dropped,

@@ -195,7 +195,6 @@ class Finetune:
                     progress.evaluated(event)
                     if samples := self.task.samples(self.model, validation):
                         self.recorder.samples(event.step, event.epoch, samples)
-                        self.model.train()
                 case Stopped():
                     progress.stopped(event)
             if self.recorder.cancelled.is_set():
@@ -251,7 +250,8 @@ class Finetune:
             "sha256": run.dataset_sha256,
         }
         metrics, baselines = (outcome.metrics, outcome.baselines) if outcome else (None, None)
-        card = model_card(self.spec, dataset, self.rows, self.task.labels, metrics, baselines)
+        family = self.model.config.model_type
+        card = model_card(self.spec, family, dataset, self.rows, self.task.labels, metrics, baselines)
         folder = self.files.model(self.run_id)
         self.task.finish(self.model, self.tokenizer)
         export_model(self.model, self.tokenizer, card, folder)

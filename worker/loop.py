@@ -135,12 +135,15 @@ def train(
     total = sum(parameter.numel() for parameter in model.parameters())
     yield Started(steps, warmup, plan.trainable, total, dtype, str(device))
 
-    step, stale = 0, 0
+    step, stale, stage = 0, 0, -1
     best: tuple[float, float] | None = None
-    model.train()
     for epoch in range(recipe.epochs):
         for rows in epoch_batches(lengths, rows_a_step, recipe.seed, epoch):
             began = time.perf_counter()
+            behind = step / steps
+            if plan.stage(behind) != stage:
+                stage = plan.stage(behind)
+                plan.enter(model, behind)
             step += 1
             rate = learning_rate(step, steps, warmup, recipe.learning_rate)
             for group in optimizer.param_groups:
@@ -176,7 +179,7 @@ def train(
                 continue
             began = time.perf_counter()
             scores = evaluate(model)
-            model.train()
+            stage = -1
             score = _rank(scores, primary, lower)
             better = best is None or score > best
             best, stale = (score, 0) if better else (best, stale + 1)

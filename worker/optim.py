@@ -14,10 +14,12 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Rule:
-    """Parameters whose full name matches `pattern` (re.fullmatch) learn at `scale` times the learning rate."""
+    """Parameters whose full name matches `pattern` (re.fullmatch) learn at `scale` times the learning rate, from the share
+    `start` of the steps on."""
 
     pattern: str
     scale: float = 1.0
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Group:
     parameters: tuple[nn.Parameter, ...]
     scale: float
     weight_decay: float
+    start: float = 0.0  # share of the steps before which they have no gradient
 
 
 def parameter_groups(model: nn.Module, rules: Sequence[Rule], weight_decay: float) -> tuple[Group, ...]:
@@ -57,6 +60,7 @@ def parameter_groups(model: nn.Module, rules: Sequence[Rule], weight_decay: floa
             parameters=tuple(parameter for _, parameter in found),
             scale=rules[rule].scale,
             weight_decay=weight_decay if decays else 0.0,
+            start=rules[rule].start,
         )
         for (rule, decays), found in sorted(members.items(), key=lambda item: (item[0][0], not item[0][1]))
     )

@@ -7,19 +7,11 @@ the model or on the data are None here and filled in by app.launch, so that a st
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from app.core.errors import Invalid, Problem
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Full(Strict):
-    """All weights learn."""
-
-    kind: Literal["full"] = "full"
+from app.core.strategies import Full, Head, Strategy
+from app.core.strict import Strict
 
 
 class Fractions(Strict):
@@ -89,9 +81,14 @@ class RunSpec(Strict):
         max_length=300,
         description='"starter", "hub:ID", "local:NAME" or "run:ID" (a finished run)',
     )
-    strategy: Full = Full()
+    strategy: Strategy = Full()
     split: Split = RandomSplit()
-    epochs: int | None = Field(default=None, ge=1, le=1000, description="null: by training rows")
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="null: by training rows; of a head that is fitted to convergence there are none",
+    )
     batch_size: int | None = Field(default=None, ge=1, le=4096, description="null: by family")
     learning_rate: float | None = Field(default=None, gt=0, le=1, description="null: by family")
     max_length: int | None = Field(
@@ -122,6 +119,11 @@ class RunSpec(Strict):
         description="what a text longer than max_length loses: its end; its middle; or nothing, being read in "
         "overlapping windows whose logits are averaged",
     )
+    pooling: Literal["own", "cls", "mean"] | None = Field(
+        default=None,
+        description="what a frozen trunk's fitted head reads of a text (strategy head): what the family's own head reads, its "
+        "first token (of a decoder: its last), or the mean of its tokens; null: the best of those that the model's class can express",
+    )
     source_language: str | None = Field(
         default=None, max_length=40, description="a language code of the model, where it has them"
     )
@@ -146,6 +148,24 @@ class RunSpec(Strict):
         default=0.15, gt=0, lt=1, description="share of the tokens that is masked"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _pooling_beside_the_strategy(cls, value: Any) -> Any:
+        """{"strategy": {"kind": "head", "pooling": "mean"}} says the same as the field of that name."""
+        strategy = value.get("strategy") if isinstance(value, dict) else None
+        if not isinstance(strategy, dict) or "pooling" not in strategy or value.get("pooling"):
+            return value
+        rest = {name: field for name, field in strategy.items() if name != "pooling"}
+        return {**value, "strategy": rest, "pooling": strategy["pooling"]}
+
+    @property
+    def converges(self) -> bool:
+        """Whether a head is fitted to its optimum instead of trained for epochs."""
+        return (
+            isinstance(self.strategy, Head)
+            and (self.strategy.fit or ("epochs" if self.epochs else "converge")) == "converge"
+        )
+
 
 # Fields that only some tasks know (app.tasks.base.Task.options); elsewhere another value than the default is refused.
 OPTIONS = (
@@ -153,6 +173,7 @@ OPTIONS = (
     "label_smoothing",
     "focal_gamma",
     "truncation",
+    "pooling",
     "source_language",
     "target_language",
     "source_prefix",
@@ -162,6 +183,10 @@ OPTIONS = (
     "whole_word_masking",
     "mask_probability",
 )
+
+
+# Pydantic names the alternative of a union as well: strategy.lora.rank.
+_KINDS = ("random", "column", "group", "time", "full", "head", "partial", "gradual", "lora")
 
 
 def parse_spec(value: Any) -> RunSpec:
@@ -177,7 +202,7 @@ def problems_of(error: ValidationError) -> list[Problem]:
     problems: list[Problem] = []
     for fault in error.errors():
         where = ".".join(
-            str(part) for part in fault["loc"] if part not in ("random", "column", "group", "time")
+            str(part) for place, part in enumerate(fault["loc"]) if not (place == 1 and part in _KINDS)
         )
         if fault["type"] == "extra_forbidden":
             message = f"there is no field {where!r}; remove it or check its spelling"

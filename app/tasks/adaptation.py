@@ -16,6 +16,7 @@ class Adaptation(Task):
     about = "Unlabelled text makes a model at home in your domain; then fine-tune it with few labels."
     torch = "adaptation:Adaptation"
     needs = "adaptation"
+    own_head = False
     inputs = ((Role("text", hint="unlabelled"),),)
     judged_by = (
         Metric("perplexity", "perplexity", lower=True, top=None),
@@ -62,6 +63,24 @@ class Adaptation(Task):
             f'model = AutoModel.from_pretrained("{folder}")\n'
             f'inputs = tokenizer("A text.", return_tensors="pt", truncation=True, max_length={spec.max_length})\n'
             "print(model(**inputs).last_hidden_state.shape)\n"
+        )
+
+    def pipeline_of(self, spec: RunSpec, family: str) -> str:
+        return "text-generation" if is_decoder(family) else self.pipeline
+
+    def card_usage(self, spec: RunSpec, folder: str, family: str) -> str:
+        base = "\n# A base for fine-tuning: any AutoModelFor… class takes the folder.\n"
+        if is_decoder(family):
+            return (
+                "from transformers import pipeline\n\n"
+                f'write = pipeline("text-generation", "{folder}")\n'
+                'answer = write("The beginning of a text", max_new_tokens=64, do_sample=False, return_full_text=False)\n'
+                'print(answer[0]["generated_text"])\n' + base
+            )
+        return (
+            "from transformers import pipeline\n\n"
+            f'fill = pipeline("fill-mask", "{folder}")\n'
+            'print(fill(f"A text with one {fill.tokenizer.mask_token} that is hidden."))\n' + base
         )
 
     def output_cells(self, output: dict[str, Any]) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class Task(ABC):
     baselines: ClassVar[tuple[tuple[str, str], ...]] = ()
     pipeline: ClassVar[str]  # transformers' name of the task, for the model card
     predicts: ClassVar[bool] = True  # whether a finished run answers inputs
+    # Whether the model gets a head of the task's own; else it keeps that of its pre-training, the vocabulary's.
+    own_head: ClassVar[bool] = True
+    takes_tokens: ClassVar[bool] = (
+        False  # whether an input may be a list of tokens: a file may have one a row
+    )
 
     @property
     def primary_is_lower(self) -> bool:
@@ -122,6 +127,20 @@ class Task(ABC):
         """What of the spec doesn't fit a model that can do this task (a language that it has not)."""
         return []
 
+    def check_strategy(self, spec: RunSpec) -> list[Problem]:
+        """What of the strategy doesn't fit the task."""
+        if spec.pooling is not None and not spec.converges:
+            where = 'is for a head that is fitted ({"kind": "head", "fit": "converge"}); leave it out'
+            return [{"where": "pooling", "message": where}]
+        if self.own_head:
+            return []
+        why = f"the head of {self.name} is the whole vocabulary, and mostly the embeddings again; choose partial or lora"
+        if spec.strategy.kind == "head":
+            return [{"where": "strategy.kind", "message": f"can't be head: {why}"}]
+        if getattr(spec.strategy, "head_first", False):
+            return [{"where": "strategy.head_first", "message": f"can't be on: {why}"}]
+        return []
+
     def labels(self, examples: Examples) -> list[str]:
         """The classes, ordered by code point: position = class index of the model. [] for a task without."""
         return []
@@ -140,6 +159,14 @@ class Task(ABC):
     def usage(self, spec: RunSpec, folder: str) -> str:
         """Python lines that load `folder` in plain transformers and use it."""
 
+    def pipeline_of(self, spec: RunSpec, family: str) -> str:
+        """`pipeline` of a model of this family (config.json's model_type)."""
+        return self.pipeline
+
+    def card_usage(self, spec: RunSpec, folder: str, family: str) -> str:
+        """`usage` where the family of the model is known."""
+        return self.usage(spec, folder)
+
     # -- answers --------------------------------------------------------------------------------------------
 
     def input_roles(self, spec: RunSpec) -> tuple[Role, ...]:
@@ -157,6 +184,10 @@ class Task(ABC):
     @abstractmethod
     def output_cells(self, output: dict[str, Any]) -> dict[str, Any]:
         """An answer as cells of a table: column → text or number; the same columns for every answer of a run."""
+
+    def token_cells(self, output: dict[str, Any]) -> list[dict[str, Any]]:
+        """The answer to a list of tokens as cells beside each token, where the task `takes_tokens`."""
+        raise NotImplementedError
 
 
 @dataclass

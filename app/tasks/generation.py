@@ -22,6 +22,7 @@ class Generation(Task):
     about = "Completions of prompts, or texts in the manner of yours."
     torch = "generation:Generation"
     needs = "generation"
+    own_head = False
     inputs = (
         (Role("prompt"), Role("completion", hint="what the model has to write: only this is learned")),
         (Role("text", hint="learned from its first word to its last"),),
@@ -89,12 +90,6 @@ class Generation(Task):
             'print(answer[0]["generated_text"])',
         ]
         return "\n".join(lines) + "\n"
-
-    def wrong_input(self, value: Any, spec: RunSpec) -> str | None:
-        wrong = super().wrong_input(value, spec)
-        if wrong is None and not value.strip():
-            return "is empty: write a prompt" if paired(spec) else "is empty: write how the text begins"
-        return wrong
 
     def output_cells(self, output: dict[str, Any]) -> dict[str, Any]:
         return {"text": output["text"]}

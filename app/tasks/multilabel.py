@@ -52,7 +52,7 @@ class Multilabel(Task):
     # All labels of all rows together: a label with three validation rows would make macro F1 jump at random.
     primary = "micro_f1"
     curves = (Metric("micro_f1", "micro F1"), Metric("macro_f1", "macro F1"))
-    options = ("class_weights", "truncation")
+    options = ("class_weights", "truncation", "pooling")
     baselines = (
         ("tfidf", "TF-IDF + logistic regression for each label"),
         ("majority", "the labels of most rows"),

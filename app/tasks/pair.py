@@ -15,7 +15,7 @@ class Pair(Classification):
     torch = "pair:Pair"
     needs = "pair"
     inputs = ((Role("text"), Role("text_pair", hint="the second text"), Role("label")),)
-    options = ("class_weights", "label_smoothing", "focal_gamma")
+    options = ("class_weights", "label_smoothing", "focal_gamma", "pooling")
     baselines = (("tfidf", "TF-IDF of both + logistic regression"), ("majority", "most frequent label"))
 
     def goal(self, labels: list[str]) -> str:

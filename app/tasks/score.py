@@ -39,7 +39,7 @@ class Score(Task):
     # What the loss minimises, in the file's own unit; a correlation would not see that all answers are too high.
     primary = "rmse"
     curves = (Metric("rmse", "RMSE", lower=True, top=None), Metric("pearson", "Pearson correlation"))
-    options = ("truncation",)
+    options = ("truncation", "pooling")
     baselines = (("tfidf", "TF-IDF + ridge regression"), ("majority", "always the mean"))
     pipeline = "text-classification"
 

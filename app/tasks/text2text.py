@@ -23,6 +23,7 @@ class Text2Text(Task):
     about = "One text out of another: translation, summaries, rewriting."
     torch = "text2text:Text2Text"
     needs = "text2text"
+    own_head = False
     inputs = ((Role("source", "what the model reads"), Role("target", "what it shall write")),)
     architectures = ("seq2seq",)
     judged_by = (Metric("bleu", "BLEU", top=100.0), Metric("chrf", "chrF", top=100.0))
@@ -97,6 +98,9 @@ class Text2Text(Task):
             "as in generation_config.json\n"
             "print(tokenizer.batch_decode(outputs, skip_special_tokens=True))\n"
         )
+
+    def pipeline_of(self, spec: RunSpec, family: str) -> str:
+        return "translation" if family == "marian" or spec.target_language else self.pipeline
 
     def input_roles(self, spec: RunSpec) -> tuple[Role, ...]:
         return tuple(role for role in self.roles(spec.columns) if role.name == "source")

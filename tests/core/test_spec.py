@@ -40,7 +40,7 @@ def test_every_fault_is_reported_at_once() -> None:
     [
         ({"bogus": 1}, "bogus", "there is no field 'bogus'"),
         ({"task": "Poetry!"}, "task", "is no task's name"),
-        ({"strategy": {"kind": "lora"}}, "strategy.kind", "it must be 'full'"),
+        ({"strategy": {"kind": "odd"}}, "strategy", "kind must be one of 'full', 'head'"),
         ({"split": {"kind": "odd"}}, "split", "must be one of"),
         ({"split": {"train": 0.5, "validation": 0.1, "test": 0.1, "kind": "random"}}, "split", "add up"),
         ({"dataset": "../../etc"}, "dataset", "no data set's id"),
@@ -65,3 +65,31 @@ def test_a_fault_names_its_field_and_says_what_is_wrong(
 def test_what_is_no_object_is_refused(value: Any) -> None:
     with pytest.raises(Invalid, match="spec: must be a JSON object"):
         parse_spec(value)
+
+
+def test_pooling_may_stand_in_the_strategy() -> None:
+    inside = parse_spec({**GOOD, "strategy": {"kind": "head", "pooling": "mean"}})
+    beside = parse_spec({**GOOD, "strategy": {"kind": "head"}, "pooling": "mean"})
+    assert inside == beside
+
+
+@pytest.mark.parametrize(
+    ("strategy", "epochs", "converges"),
+    [
+        ({"kind": "head"}, None, True),
+        ({"kind": "head"}, 3, False),
+        ({"kind": "head", "fit": "epochs"}, None, False),
+        ({"kind": "head", "fit": "converge"}, None, True),
+        ({"kind": "full"}, None, False),
+    ],
+)
+def test_a_head_without_epochs_is_fitted_to_convergence(
+    strategy: dict[str, Any], epochs: int | None, converges: bool
+) -> None:
+    assert parse_spec({**GOOD, "strategy": strategy, "epochs": epochs}).converges is converges
+
+
+def test_a_fault_in_a_strategy_names_its_field() -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_spec({**GOOD, "strategy": {"kind": "partial", "layers": 0}})
+    assert [problem["where"] for problem in caught.value.problems] == ["strategy.layers"]

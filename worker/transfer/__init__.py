@@ -1,7 +1,7 @@
 """Transfer strategies: one file each, which turns (model, options, hyperparameters) into a Plan.
 
 The loop never learns a strategy's name: it trains what the plan says. A new strategy is a new file, its
-options in app.core.spec, and one line here.
+options in app.core.strategies, and one line here.
 """
 
 from collections.abc import Callable
@@ -9,16 +9,19 @@ from typing import Any
 
 from torch import nn
 
-from app.core.spec import Full
-from worker.transfer import full
+from app.core.strategies import Strategy
+from worker.transfer import full, gradual, head, partial
 from worker.transfer.plan import Plan
 
 STRATEGIES: dict[str, Callable[[nn.Module, Any, float], Plan]] = {
     "full": full.plan,
+    "head": head.plan,
+    "partial": partial.plan,
+    "gradual": gradual.plan,
 }
 
 
-def make_plan(model: nn.Module, strategy: Full, weight_decay: float) -> Plan:
+def make_plan(model: nn.Module, strategy: Strategy, weight_decay: float) -> Plan:
     """The plan of the spec's strategy for `model`. Sets requires_grad of the parameters."""
     return STRATEGIES[strategy.kind](model, strategy, weight_decay)
 

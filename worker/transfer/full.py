@@ -1,12 +1,10 @@
-"""full: all weights learn, at one learning rate."""
+"""full: all weights learn."""
 
 from torch import nn
 
-from app.core.spec import Full
-from worker.optim import Rule, parameter_groups
-from worker.transfer.plan import Plan
+from app.core.strategies import Full
+from worker.transfer.plan import Plan, layered
 
 
 def plan(model: nn.Module, options: Full, weight_decay: float) -> Plan:
-    model.requires_grad_(True)
-    return Plan(parameter_groups(model, [Rule(".*")], weight_decay))
+    return layered(model, weight_decay, layer_decay=options.layer_decay)
