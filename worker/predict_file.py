@@ -1,7 +1,8 @@
 """The process that predicts one file: `python -m worker.predict_file FILE_ID ATTEMPT`.
 
 read the file as a data set is read ▸ predict in chunks, each sorted by length and batched by its task ▸ write the
-rows in their old order with the answers beside them. Rows without an input keep their place, with empty answers.
+rows in their old order with the answers beside them. Rows without an input keep their place, with empty answers. A file
+of one token a row is asked sentence by sentence, and each token gets its own answer.
 """
 
 import csv
@@ -24,12 +25,15 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
 from app.core.tables import FilePrediction
+from app.datasets.readers.token_table import token_places
 from app.tasks import task as task_named
+from worker.asked import Asked, Layout, RowByRow, TokenByToken
 
 log = logging.getLogger("worker.predict_file")
 
-CHUNK = 512  # rows that are sorted by length together; between chunks progress is told and a cancel is seen
+CHUNK = 512  # inputs that are sorted by length together; between chunks progress is told and a cancel is seen
 SLOW_CHUNK = 32  # for tasks that write texts
+MOST_ROWS = 8192  # of a chunk, where an input stands in several
 TELL_SECONDS = 0.5
 ORPHANED = 4
 
@@ -84,50 +88,71 @@ class FileJob:
         columns = self._read()
         half = torch_task(self.spec.task)
         model, tokenizer = half.open(self.files.model(self.found.run_id), self.spec)
+
+        def answers(asked: list[Asked]) -> Iterator[list[dict[str, Any]]]:
+            """The cells beside the rows of each of `asked`; {} beside a row that asks nothing."""
+            inputs = [one.value for one in asked if one.value is not None]
+            outputs = iter(half.answer(model, tokenizer, self.spec, inputs) if inputs else [])
+            for one in asked:
+                nothing: list[dict[str, Any]] = [{}] * len(one.rows)
+                yield nothing if one.value is None else self.layout.cells(one, next(outputs))
+
+        # The columns of the answers stand above the first row, whichever row has the first input.
+        added = list(next(filter(None, *answers([self._first()]))))
         part = self.folder / f"result-{self.attempt}.part"
         done = 0
         with part.open("w", encoding="utf-8-sig", newline="") as sink:
             writer = csv.writer(sink)
-            added: list[str] | None = None
-            for rows in self._chunks():
-                inputs = [self._input(row) for row in rows]
-                there = [place for place, value in enumerate(inputs) if value is not None]
-                outputs = half.answer(model, tokenizer, self.spec, [inputs[place] for place in there])
-                answers = dict(zip(there, outputs, strict=True))
-                if added is None and outputs:
-                    added = list(self.task.output_cells(outputs[0]))
-                    names = [*columns, *(_free(name, columns) for name in added)]
-                    writer.writerow([neutralised(name) for name in names])
-                    writer.writerows([*row, *[""] * len(added)] for row in self._held)
-                    self._held.clear()
-                for place, row in enumerate(rows):
-                    cells = [neutralised(row[name]) for name in columns]
-                    if added is None:  # not one answer yet, so their columns are not known
-                        self._held.append(cells)
-                        continue
-                    found = self.task.output_cells(answers[place]) if place in answers else {}
-                    writer.writerow([*cells, *(neutralised(found.get(name, "")) for name in added)])
-                done += len(rows)
+            names = [*columns, *(_free(name, columns) for name in added)]
+            writer.writerow([neutralised(name) for name in names])
+            for asked in self._chunks():
+                for one, found in zip(asked, answers(asked), strict=True):
+                    for row, cells in zip(one.rows, found, strict=True):
+                        answer = [cells.get(name, "") for name in added]
+                        writer.writerow([neutralised(cell) for cell in [*map(row.get, columns), *answer]])
+                    done += len(one.rows)
                 self._tell(done=done)
-            if added is None:
-                asked = " and ".join(repr(name) for name in self.found.columns.values())
-                raise Invalid(f"No row has an input in the column {asked}: there is nothing to predict.")
             sink.flush()
             os.fsync(sink.fileno())
         self._tell(done=done, now=True)  # the fence: whoever lost the file does not replace its result
         os.replace(part, self.folder / "result.csv")
 
+    def _first(self) -> Asked:
+        """The first rows that ask something. Raises Invalid."""
+        for asked in self._chunks():
+            for one in asked:
+                if one.value is not None:
+                    return one
+            self._tell()
+        named = " and ".join(repr(name) for name in self.found.columns.values())
+        raise Invalid(f"No row has an input in the column {named}: there is nothing to predict.")
+
     def _read(self) -> list[str]:
-        """Reads the original into rows.parquet; returns its columns. Raises Invalid."""
+        """Reads the original into rows.parquet and says how rows become inputs; returns its columns. Raises Invalid."""
         from app.datasets.ingest import ingest
         from app.datasets.options import ReadOptions
 
         rows = self.folder / "rows"
         shutil.rmtree(rows, ignore_errors=True)
         rows.mkdir()
-        original = self.folder / "original"
-        found = ingest(original, rows, self.found.name, ReadOptions(), lambda _: self._tell())
-        missing = {role: name for role, name in self.found.columns.items() if name not in found.columns}
+        columns = self.found.columns
+        # In a .txt that is read for its texts each line is one, however short.
+        lines = "text" in columns.values() and Path(self.found.name).suffix.casefold() in (".txt", ".text")
+        found = ingest(
+            self.folder / "original",
+            rows,
+            self.found.name,
+            ReadOptions(),
+            lambda _: self._tell(),
+            untagged=self.task.takes_tokens and not lines,
+        )
+        self.layout: Layout = RowByRow(self.task, self.spec, columns)
+        if found.used["format"] == "token_rows" and (where := token_places(found.columns)):
+            sentence, token = (found.columns[place] for place in where)
+            # A column that was asked for by another name is that of whole texts.
+            if not set(columns.values()) & {*found.columns} - {token}:
+                self.layout, columns = TokenByToken(self.task, sentence, token), {}
+        missing = {role: name for role, name in columns.items() if name not in found.columns}
         if missing:
             there = ", ".join(map(repr, found.columns[:20])) + (" …" if len(found.columns) > 20 else "")
             problems = [
@@ -135,31 +160,31 @@ class FileJob:
                 for role, name in missing.items()
             ]
             raise Invalid.from_problems("The file can't be predicted", problems)  # type: ignore[arg-type]
-        self._held: list[list[Any]] = []
         self._tell(rows=found.rows, now=True)
         return found.columns
 
-    def _chunks(self) -> Iterator[list[dict[str, str]]]:
-        """The rows, {column: cell}, a few hundred at a time: memory stays flat however long the file is."""
+    def _chunks(self) -> Iterator[list[Asked]]:
+        """The rows with their inputs, a few hundred at a time: memory stays flat however long the file is."""
+        size = SLOW_CHUNK if self.task.ability in ("text2text", "generation") else CHUNK
+        held: list[Asked] = []
+        rows = 0
+        for one in self.layout.asked(self._rows()):
+            held.append(one)
+            rows += len(one.rows)
+            if len(held) >= size or rows >= MOST_ROWS:
+                yield held
+                held, rows = [], 0
+        if held:
+            yield held
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
         import pyarrow.parquet as pq
 
-        from app.datasets.rows import LINE, ROW_ID, ROWS_FILE
+        from app.datasets.rows import ROWS_FILE
 
-        size = SLOW_CHUNK if self.task.ability in ("text2text", "generation") else CHUNK
         with pq.ParquetFile(self.folder / "rows" / ROWS_FILE) as file:
-            for batch in file.iter_batches(batch_size=size):
-                rows = batch.to_pylist()
-                for row in rows:
-                    row.pop(ROW_ID), row.pop(LINE)
-                yield rows
-
-    def _input(self, row: dict[str, str]) -> Any:
-        """The input of predict, or None for a row with an empty cell or one that the task can't take."""
-        cells = {role: row[name] or "" for role, name in self.found.columns.items()}
-        if any(not cell.strip() for cell in cells.values()):
-            return None
-        value = self.task.make_input(cells)
-        return value if self.task.wrong_input(value, self.spec) is None else None
+            for batch in file.iter_batches(batch_size=CHUNK):
+                yield from batch.to_pylist()
 
     def _tell(self, now: bool = False, **values: int) -> None:
         """Progress to the database, twice a second. Raises Cancelled, LostFile."""

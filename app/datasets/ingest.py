@@ -35,9 +35,11 @@ def ingest(
     name: str,
     options: ReadOptions,
     progress: Callable[[int], None] = lambda _: None,
+    untagged: bool = False,
 ) -> Ingested:
     """Reads `original`, which the user calls `name`, and writes rows.parquet and profile.json into `folder`, or nothing.
 
+    `untagged`: it is to be tagged; one token a row needs no tags and stays one row a token (format "token_rows").
     `progress` is called with the bytes read so far and may raise to stop. Raises Invalid for a file that can't be read.
     """
     with original.open("rb") as file:
@@ -49,7 +51,7 @@ def ingest(
         encoding = untried.pop(0)
         try:
             beginning = _head(head, encoding)
-            table = open_table(original, name, beginning, encoding, options, progress)
+            table = open_table(original, name, beginning, encoding, options, progress, untagged)
             try:
                 return _copy(table, folder, encoding, options, progress)
             finally:

@@ -39,6 +39,7 @@ class Tagging(Task):
     options = ("class_weights", "label_smoothing", "focal_gamma")
     baselines = (("majority", "each word's most frequent tag"),)
     pipeline = "token-classification"
+    takes_tokens = True
 
     def read(self, cells: Callable[[str], list[str]], spec: RunSpec, where: Callable[[int], str]) -> Reading:
         """A Sentence for each row; rows with an empty cell are left out. Raises Invalid with every fault's line.
@@ -149,6 +150,9 @@ class Tagging(Task):
     def output_cells(self, output: dict[str, Any]) -> dict[str, Any]:
         """entities: "Berlin=LOC; Angela Merkel=PER"; tags: "O B-LOC …"."""
         return {"entities": shown(output["tokens"], output["tags"]), "tags": " ".join(output["tags"])}
+
+    def token_cells(self, output: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"tag": tag} for tag in output["tags"]]
 
     # -- figures --------------------------------------------------------------------------------------------
 

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from app.core.errors import Invalid
+from app.datasets.ingest import ingest
+from app.datasets.options import ReadOptions
 from app.datasets.readers import conll, source
+from app.datasets.rows import read_page
 
 from .conftest import Bench, failure, warnings
 
@@ -169,3 +173,30 @@ def test_word_numbers_are_no_tokens(bench: Bench) -> None:
     )
     assert bench.read(content + "\nyes\tYES\tINTJ\n", "a.conll")["rows"] == 3
     assert bench.read("1 O\n\n1 O\n", "a.conll")["rows"] == 2
+
+
+def untagged(bench: Bench, content: str) -> list[dict[str, Any]]:
+    """The rows of a file that is to be tagged."""
+    folder = bench.files.root / "untagged"
+    folder.mkdir()
+    (folder / "original").write_text(content, encoding="utf-8")
+    ingest(folder / "original", folder, "new.conll", ReadOptions(), untagged=True)
+    return read_page(folder, 0, 100)
+
+
+def test_tokens_without_tags_are_a_row_each_with_the_number_of_their_sentence(bench: Bench) -> None:
+    found = untagged(bench, "-DOCSTART-\n\n# a comment\nEU\n#\n\n\n  \nPeter\n")
+
+    assert [(row["line"], *row["cells"].values()) for row in found] == [
+        (4, "1", "EU"),
+        (5, "1", "#"),
+        (9, "2", "Peter"),
+    ]
+
+
+def test_among_tokens_without_tags_a_line_of_two_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.datasets.ingest.HEAD_BYTES", 8)
+    with pytest.raises(Invalid, match="Line 3 has 2 columns where the lines above have one"):
+        untagged(bench, "EU\nrejects\nGerman call\n")

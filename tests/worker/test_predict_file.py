@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from app.core import attempts, file_predictions, runs
 from app.core.db import Database
@@ -48,17 +49,50 @@ def run_id(
 
 
 @pytest.fixture
+def tagger(
+    database: Database, files: Files, dataset_id: str, tmp_path: Path, clock: Callable[[], float]
+) -> str:
+    """A finished run of tagging, with a model that has learned nothing."""
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    run_id = new_id()
+    spec = parse_spec(
+        {
+            "dataset": dataset_id,
+            "dataset_version": 1,
+            "task": "tagging",
+            "columns": {"tokens": "tokens", "tags": "tags"},
+            "max_length": 32,
+            "name": "names",
+        }
+    )
+    with database.write() as session:
+        runs.create(session, run_id, spec, "0" * 64, clock())
+        attempts.claim(session, run_id, clock())
+        attempts.finish(session, run_id, 1, "succeeded", clock())
+    folder = build_bert(tmp_path / "tagger", toy()[0])
+    names = dict(enumerate(["B-PER", "I-PER", "O"]))
+    torch.manual_seed(1)
+    model = AutoModelForTokenClassification.from_pretrained(folder, id2label=names, dtype=torch.float32)
+    files.run(run_id).mkdir(parents=True)
+    export_model(model, AutoTokenizer.from_pretrained(folder), "", files.model(run_id))
+    return run_id
+
+
+@pytest.fixture
 def add(database: Database, files: Files, run_id: str) -> Add:
     """Queues a file: (run, file)."""
 
-    def queue(content: str, name: str = "new.csv", column: str = "text") -> tuple[str, str]:
+    def queue(
+        content: str, name: str = "new.csv", column: str = "text", run: str = run_id, role: str = "text"
+    ) -> tuple[str, str]:
         with database.write() as session:
-            made = file_predictions.create(session, run_id, name, {"text": column}, 0.0)
+            made = file_predictions.create(session, run, name, {role: column}, 0.0)
             file_id = made.id
-        folder = files.predicted(run_id, file_id)
+        folder = files.predicted(run, file_id)
         folder.mkdir(parents=True)
         (folder / "original").write_text(content, encoding="utf-8")
-        return run_id, file_id
+        return run, file_id
 
     return queue
 
@@ -104,6 +138,67 @@ def test_every_row_comes_back_in_its_place_with_what_try_it_says(
         assert found[row]["predicted"] == answer["label"]
         assert float(found[row]["score (model)"]) == pytest.approx(answer["score"], abs=1e-5)
     assert [path.name for path in files.predicted(*where).iterdir() if path.suffix == ".part"] == []
+
+
+SENTENCES = [["a", "good", "film"], ["the", "=story"], ["long", "evening", "and", "actors"]]
+
+
+@pytest.mark.parametrize("kind", ["csv", "kaggle", "conll", "txt"])
+def test_one_token_a_row_comes_back_with_a_tag_beside_each(
+    settings: Settings, database: Database, files: Files, add: Add, tagger: str, kind: str
+) -> None:
+    numbered = [(str(number), token) for number, one in enumerate(SENTENCES, 7) for token in one]
+    first = [(f"Sentence: {number}", token) for number, one in enumerate(SENTENCES) for token in one[:1]]
+    content, name = {
+        "csv": ("id,token,tag\n" + "".join(f"{a},{b},\n" for a, b in numbered), "new.csv"),
+        "kaggle": (
+            "Sentence #\tWord\n"
+            + "".join(
+                f"{begin[0] if at == 0 else ''}\t{token}\n"
+                for begin, one in zip(first, SENTENCES, strict=True)
+                for at, token in enumerate(one)
+            ),
+            "new.tsv",
+        ),
+        "conll": ("\n\n".join("\n".join(one) for one in SENTENCES), "new.conll"),
+        "txt": ("\n\n".join("\n".join(one) for one in SENTENCES), "new.txt"),
+    }[kind]
+    content = content.replace("id,", "sentence_id,")
+    where = add(content, name, "tokens", tagger, "tokens")
+
+    FileJobs(settings).once()
+
+    done = view(database, where)
+    assert (done["state"], done["rows"], done["done"]) == ("succeeded", 9, 9), done["error"]
+    found = result(files, where)
+    token, tag = ("Word", "tag") if kind == "kaggle" else ("token", "tag (model)" if kind == "csv" else "tag")
+    assert [row[token].removeprefix("'") for row in found] == [word for one in SENTENCES for word in one]
+    answers = Answering(settings).predict(tagger, SENTENCES)
+    assert [row[tag] for row in found] == [one for answer in answers for one in answer["tags"]]
+    if kind in ("conll", "txt"):
+        assert [row["sentence"] for row in found] == list("111223333")
+
+
+def test_a_list_of_tokens_a_row_still_comes_back_row_by_row(
+    settings: Settings, database: Database, files: Files, add: Add, tagger: str
+) -> None:
+    where = add("sentence_id,tokens\n1,a good film\n2,the story\n", "new.csv", "tokens", tagger, "tokens")
+
+    FileJobs(settings).once()
+
+    assert [len(row["tags"].split()) for row in result(files, where)] == [3, 2], view(database, where)
+
+
+def test_rows_before_the_first_input_keep_their_places(
+    settings: Settings, database: Database, files: Files, add: Add
+) -> None:
+    where = add("id,text\n" + "".join(f"{row},\n" for row in range(1100)) + "1100,a good film\n")
+
+    FileJobs(settings).once()
+
+    found = result(files, where)
+    assert [row["id"] for row in found] == [str(row) for row in range(1101)]
+    assert [row["predicted"] in LABELS for row in found] == [False] * 1100 + [True]
 
 
 def test_a_file_without_the_column_says_which_there_are_and_can_be_tried_again(

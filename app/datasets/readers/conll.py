@@ -2,7 +2,7 @@
 
 The token is the first column, the tag the last; tabs or runs of spaces stand between them. `-DOCSTART-` lines and,
 before a sentence, lines that begin with "# " (CoNLL-U's comments) are skipped.
-https://www.clips.uantwerpen.be/conll2003/ner/
+https://www.clips.uantwerpen.be/conll2003/ner/ A file that is to be tagged may have the tokens alone.
 """
 
 import json
@@ -23,6 +23,7 @@ _TAG = re.compile(r"O|[BIESLUbieslu][-_]\S+")
 _HELP = "Write a token and its tag on each line, and a blank line behind each sentence."
 _LEAST_LINES = 3
 _LONG_SENTENCE = 1000
+_LONG_TOKEN = 12  # letters, on average
 _WORD_NUMBER = re.compile(r"\d+(?:[-.]\d+)?")
 
 
@@ -131,6 +132,49 @@ class Conll:
         return {"format": "conll", "delimiter": None, "header": None}
 
 
+class BareTokens:
+    """A CoNLL file whose tokens have no tags yet: one token a line. One row a token, as in the file: `sentence` (a number
+    from 1) and `token`."""
+
+    def __init__(self, path: Path, encoding: Encoding) -> None:
+        self.names = ["sentence", "token"]
+        self._lines = Lines(path, encoding)
+        self._faults = Faults("conll", "Write one token on each line, and a blank line behind each sentence.")
+
+    @property
+    def bytes_read(self) -> int:
+        return self._lines.bytes_read
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def blocks(self) -> Iterator[Block]:
+        return in_blocks(self._rows(), len(self.names))
+
+    def _rows(self) -> Iterator[tuple[tuple[str, str], int]]:
+        sentence, between = 0, True
+        for number, fields in rows_of(self._lines):
+            if fields is None:
+                between = True
+                continue
+            if len(fields) > 1:
+                self._faults.add(number, f"has {len(fields)} columns where the lines above have one")
+                continue
+            sentence, between = sentence + between, False
+            yield (str(sentence), fields[0]), number
+        self._faults.refuse()
+
+    def check(self, profile: Profile) -> None:
+        if not profile.rows:
+            raise Invalid("The file has no rows: no line has a token.", kind="no_rows")
+
+    def warnings(self, profile: Profile) -> list[Finding]:
+        return []
+
+    def used(self) -> dict[str, Any]:
+        return {"format": "token_rows", "delimiter": None, "header": None}
+
+
 def rows_of(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, list[str] | None]]:
     """(line, its columns), or (line, None) for what stands between two sentences; comments are left out."""
     inside, width = False, 2
@@ -185,3 +229,23 @@ def looks_like(lines: Iterable[str]) -> bool:
             if len(widths) > 1 or len(fields) < 2 or not is_tag(fields[-1]):
                 return False
     return count >= _LEAST_LINES
+
+
+def looks_bare(lines: Iterable[str], named: bool) -> bool:
+    """Whether the head of a file is one token a line without tags. `named`: the file's name says that it is CoNLL.
+
+    Where it does not, lines of text that have no spaces (Chinese) must not be taken for tokens: there have to be blank
+    lines between sentences, and tokens are short.
+    """
+    tokens: list[str] = []
+    sentences, between = 0, True
+    for _, fields in rows_of(enumerate(lines, 1)):
+        if fields is None:
+            between = True
+        elif len(fields) > 1:
+            return False
+        else:
+            tokens.append(fields[0])
+            sentences, between = sentences + between, False
+    short = 1 < sentences <= len(tokens) / 2 and sum(map(len, tokens)) <= _LONG_TOKEN * len(tokens)
+    return bool(tokens) and (named or short)

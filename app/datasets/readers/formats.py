@@ -11,12 +11,12 @@ from app.datasets.dialect import Dialect, sniff
 from app.datasets.encoding import Encoding
 from app.datasets.options import DELIMITERS, ReadOptions
 from app.datasets.readers import conll, json_lines, token_table
-from app.datasets.readers.conll import Conll
+from app.datasets.readers.conll import BareTokens, Conll
 from app.datasets.readers.csv_table import CsvTable
 from app.datasets.readers.json_lines import JsonLines
 from app.datasets.readers.plain_text import PlainText
 from app.datasets.readers.source import Table
-from app.datasets.readers.token_table import TokenTable
+from app.datasets.readers.token_table import TokenRows, TokenTable
 from app.datasets.roles import LABEL_NAMES, TEXT_NAMES
 
 _CONLL = (".conll", ".conll03", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".iobes")
@@ -47,8 +47,11 @@ class Head:
             return []
 
 
-def choose(name: str, head: Head, options: ReadOptions) -> str:
+def choose(name: str, head: Head, options: ReadOptions, untagged: bool = False) -> str:
     """The format of the file called `name`: one of options.FORMATS.
+
+    `untagged`: the file is to be tagged, so its tokens need no tags; one token a row is then "token_rows" in a table and
+    "bare_tokens" elsewhere.
 
     A name's ending wins over the content, but for one: a first line that is a JSON object means JSON lines. A .txt is
     plain text unless it is surely CoNLL or the user gave a delimiter, which only a table has.
@@ -56,6 +59,9 @@ def choose(name: str, head: Head, options: ReadOptions) -> str:
     if options.format is not None:
         return options.format
     ending = PurePath(name.strip()).suffix.casefold()
+    may_be_bare = untagged and options.delimiter is None and ending not in (".csv", *_JSON_LINES)
+    if may_be_bare and conll.looks_bare(head.lines(), ending in _CONLL):
+        return "bare_tokens"
     if ending in _CONLL:
         return "conll"
     if options.delimiter is None:
@@ -70,7 +76,11 @@ def choose(name: str, head: Head, options: ReadOptions) -> str:
             return "jsonl"  # its reader says what is wrong with it
     dialect = sniff(head.text, head.complete, options.delimiter)
     header, *rows = head.rows(dialect) or [[]]
-    return "tokens" if options.header is not False and token_table.looks_like(header, rows) else "csv"
+    if options.header is False:
+        return "csv"
+    if untagged and token_table.looks_bare(header, rows):
+        return "token_rows"
+    return "tokens" if token_table.looks_like(header, rows) else "csv"
 
 
 def open_table(
@@ -80,19 +90,22 @@ def open_table(
     encoding: Encoding,
     options: ReadOptions,
     progress: Callable[[int], None],
+    untagged: bool = False,
 ) -> Table:
-    """The file in its format. Raises what reading does: Invalid, UnicodeDecodeError, NulFound."""
-    kind = choose(name, head, options)
+    """The file in its format; `untagged` as of `choose`. Raises what reading does: Invalid, UnicodeDecodeError, NulFound."""
+    kind = choose(name, head, options, untagged)
     if kind == "text":
         return PlainText(path, encoding, None if options.format else _table_in(head))
     if kind == "jsonl":
         return JsonLines(path, encoding, progress)
     if kind == "conll":
         return Conll(path, encoding)
+    if kind == "bare_tokens":
+        return BareTokens(path, encoding)
     dialect = sniff(head.text, head.complete, options.delimiter)
     if kind == "tokens":
         return TokenTable(lambda: CsvTable(path, encoding, dialect, options), progress)
-    return CsvTable(path, encoding, dialect, options)
+    return (TokenRows if kind == "token_rows" else CsvTable)(path, encoding, dialect, options)
 
 
 def _table_in(head: Head) -> str | None:

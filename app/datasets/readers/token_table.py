@@ -7,7 +7,7 @@ Kaggle's "Sentence #".
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Any
 
 from app.core.errors import Invalid
@@ -35,13 +35,19 @@ class Places:
 
 def places(names: Sequence[str]) -> Places | None:
     """None unless all three are there by name."""
-    plain = [re.sub(r"[\W_]+", "_", name.casefold()).strip("_") for name in names]
-    found = [
-        next((plain.index(name) for name in wanted if name in plain), None)
-        for wanted in (SENTENCE_NAMES, TOKEN_NAMES, TAG_NAMES)
-    ]
-    sentence, token, tag = found
+    sentence, token, tag = _found(names, SENTENCE_NAMES, TOKEN_NAMES, TAG_NAMES)
     return None if sentence is None or token is None or tag is None else Places(sentence, token, tag)
+
+
+def token_places(names: Sequence[str]) -> tuple[int, int] | None:
+    """Which columns hold the sentence and the token, tags or not; None unless both are there by name."""
+    sentence, token = _found(names, SENTENCE_NAMES, TOKEN_NAMES)
+    return None if sentence is None or token is None else (sentence, token)
+
+
+def _found(names: Sequence[str], *wanted: Sequence[str]) -> list[int | None]:
+    plain = [re.sub(r"[\W_]+", "_", name.casefold()).strip("_") for name in names]
+    return [next((plain.index(name) for name in one if name in plain), None) for one in wanted]
 
 
 def looks_like(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -57,6 +63,29 @@ def looks_like(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return names[where.tag].strip().casefold() != "label" or all(
         is_tag(row[where.tag].strip()) for row in rows
     )
+
+
+def looks_bare(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table that is to be tagged has one token a row: by its columns' names, because neighbours share a
+    sentence, and because hardly a token has a space in it."""
+    where = token_places(names)
+    rows = [row for row in rows if len(row) == len(names)]
+    if where is None or not rows:
+        return False
+    sentences, tokens = ([row[place].strip() for row in rows] for place in where)
+    single = sum(" " not in token and not token.startswith(('["', "['")) for token in tokens)
+    shared = any(not later or later == earlier for earlier, later in pairwise(sentences))
+    return shared and single >= 0.9 * len(tokens)
+
+
+class TokenRows(CsvTable):
+    """A table to be tagged with one token a row: its rows as they are."""
+
+    def check(self, profile: Profile) -> None:
+        self.check_rows(profile.rows)  # the header is one: its names have been recognised
+
+    def used(self) -> dict[str, Any]:
+        return {**super().used(), "format": "token_rows"}
 
 
 class TokenTable:
