@@ -167,6 +167,16 @@ def test_answers_do_not_depend_on_what_they_are_asked_with(run: Trained) -> None
     assert run.tokenizer.padding_side == "right"
 
 
+@pytest.mark.parametrize("columns", [{"prompt": "prompt", "completion": "completion"}, {"text": "text"}])
+def test_an_empty_prompt_is_answered_beside_the_others(run: Trained, columns: dict[str, str]) -> None:
+    spec = run.spec.model_copy(update={"columns": columns})
+    alone, among = (
+        Generation.answer(run.model, run.tokenizer, spec, inputs)
+        for inputs in ([PROMPTS[0]], ["", PROMPTS[0], " \n"])
+    )
+    assert len(among) == 3 and among[1] == alone[0]
+
+
 def test_the_figures_of_the_held_out_rows(run: Trained) -> None:
     figures = run.outcome.metrics
     before = run.outcome.baselines["before"]
