@@ -54,6 +54,7 @@ def zip_folder(folder: Path, target: Path) -> None:
 
 def model_card(
     spec: RunSpec,
+    family: str,
     dataset: dict[str, Any],
     rows: dict[str, int],
     labels: list[str],
@@ -62,11 +63,12 @@ def model_card(
 ) -> str:
     """README.md of the download: what it is, from which data, how good, how to load it.
 
-    `dataset`: name, version and sha256. `metrics`: on the held-out part, None if it was not measured.
+    `family`: config.json's model_type. `dataset`: name, version and sha256. `metrics`: on the held-out part, None if it was not measured.
     """
     known = task(spec.task)
-    front = ["---", "library_name: transformers", f"pipeline_tag: {known.pipeline}"]
-    front += [f"tags: [headstart, {known.pipeline}]"]
+    pipeline = known.pipeline_of(spec, family)
+    front = ["---", "library_name: transformers", f"pipeline_tag: {pipeline}"]
+    front += [f"tags: [headstart, {pipeline}]"]
     base = STARTER_BASE if spec.model == "starter" else spec.model.removeprefix("hub:")
     if not spec.model.startswith(("local:", "run:")):
         front.append(f"base_model: {json.dumps(base)}")
@@ -84,7 +86,7 @@ def model_card(
         "## How to load it",
         "",
         "```python",
-        known.usage(spec, "FOLDER").rstrip(),
+        known.card_usage(spec, "FOLDER", family).rstrip(),
         "```",
         "",
         "FOLDER is the folder that holds this file. The weights are float32 safetensors.",

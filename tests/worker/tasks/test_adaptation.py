@@ -145,6 +145,12 @@ def test_plain_transformers_reads_the_download_with_its_head_tied(run: Trained) 
     assert sum(tensor.shape == size for tensor in saved.values()) == 1  # written once
 
 
+def test_the_cards_lines_run(run: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    family = run.model.config.model_type
+    exec(task("adaptation").card_usage(run.half.spec, str(run.folder), family), {})
+    assert capsys.readouterr().out.endswith("\n")  # a tiny decoder may have nothing to write
+
+
 def test_a_classifier_begins_with_the_adapted_trunk(run: Trained) -> None:
     classifier, _ = load_classifier(run.folder, ["no", "yes"], 1, keep_head=False)
     base: Any = classifier.base_model
