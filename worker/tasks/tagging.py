@@ -186,8 +186,12 @@ class Tagging(TorchTask):
 
 
 class WordCrossEntropy(CrossEntropy):
-    """The objective: cross-entropy of the tags at the marks, summed; a row is a window, its weight the number of its
-    marks (with class weights: the sum of theirs)."""
+    """The objective: cross-entropy of the tags at the marks, summed, over the mean number of marks of a window (with class
+    weights: the mean sum of theirs).
+
+    A step's own number of marks would not do: rows of like length share a batch, and with the mean of each batch a tag
+    among short sentences would count several times as much as one among long.
+    """
 
     def __init__(
         self,
@@ -203,7 +207,10 @@ class WordCrossEntropy(CrossEntropy):
         super().__init__(encoded, truth.tags, padding, class_weights, label_smoothing, device, focal_gamma)
         each = np.ones(len(self.tags)) if class_weights is None else np.asarray(class_weights)[self.tags]
         sums = np.concatenate([[0.0], np.cumsum(each)])
-        self.row_weights = np.diff(sums[self.windows.bounds])
+        self.mean_weight = float(np.diff(sums[self.windows.bounds]).mean())
+
+    def weight(self, rows: Rows) -> float:
+        return len(rows) * self.mean_weight
 
     def batch(self, rows: Rows, device: torch.device) -> dict[str, Tensor]:
         lines, columns, marks = self.windows.marks(rows)

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -33,6 +33,15 @@ class Plan:
     def trainable(self) -> int:
         """Numbers that learn, in the end."""
         return sum(parameter.numel() for group in self.groups for parameter in group.parameters)
+
+    def waiting(self, share: float, head: Collection[str]) -> "Plan":
+        """The plan in which only the parameters named in `head` learn before that share of the steps, so that a new head's
+        first, blind gradients don't spoil what the trunk knows (Kumar et al. 2022)."""
+        groups = tuple(
+            group if set(group.names) <= set(head) else replace(group, start=max(group.start, share))
+            for group in self.groups
+        )
+        return replace(self, groups=groups)
 
     def stage(self, done: float) -> int:
         """Counts up whenever something begins to learn; `done`: the share of the steps that lie behind."""

@@ -119,6 +119,19 @@ def test_it_learns_names_of_many_pieces(learned: Callable[[str], Learned], famil
     assert one.task.judge(one.model, one.part)["f1"] > 0.97
 
 
+def test_a_tag_counts_the_same_among_short_sentences_as_among_long_ones(
+    learned: Callable[[str], Learned],
+) -> None:
+    one = learned("bert")
+    objective = one.task.objective(one.model, one.part)
+    order = np.argsort(objective.lengths, kind="stable")
+    short, long = order[:8], order[-8:]
+    assert objective.lengths[long].min() > objective.lengths[short].max()
+    assert objective.weight(short) == objective.weight(long)
+    epoch = [objective.weight(rows) for rows in np.split(order, 12)]
+    assert sum(epoch) == pytest.approx(len(one.part.truth.tags))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
 def test_the_download_finds_the_same_entities_in_a_plain_pipeline(
