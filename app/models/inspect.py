@@ -239,8 +239,21 @@ def _weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
+def tensors(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of all floating-point tensors of a model folder by their names. Raises Unusable."""
+    return {name: shape for file in _weight_files(folder) for name, shape in _floats(file).items()}
+
+
 def _count(path: Path) -> int:
-    """Numbers in the floating-point tensors of a safetensors file.
+    """Numbers in the floating-point tensors of a safetensors file. Raises Unusable if there are none."""
+    floats = _floats(path)
+    if not floats:
+        raise Unusable(f"has no floating-point weights in {path.name}, so it can't be trained")
+    return sum(map(math.prod, floats.values()))
+
+
+def _floats(path: Path) -> dict[str, tuple[int, ...]]:
+    """name → shape of the floating-point tensors of a safetensors file.
 
     Format: 8 bytes (little-endian length), a JSON header {name: {dtype, shape, data_offsets}}, the data.
     Raises Unusable for a file that is cut short or no safetensors.
@@ -252,15 +265,16 @@ def _count(path: Path) -> int:
             raise Unusable(f"has a {path.name} that is no safetensors file, or is cut short")
         header = file.read(length)
     try:
-        tensors = json.loads(header)
-        tensors.pop("__metadata__", None)
-        ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
-        floats = [math.prod(tensor["shape"]) for tensor in tensors.values() if tensor["dtype"] in _FLOATS]
+        found = json.loads(header)
+        found.pop("__metadata__", None)
+        ends = [tensor["data_offsets"][1] for tensor in found.values()]
+        floats = {
+            name: tuple(tensor["shape"]) for name, tensor in found.items() if tensor["dtype"] in _FLOATS
+        }
+        sum(map(math.prod, floats.values()))  # shapes are numbers
         complete = size >= 8 + length + max(ends, default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise Unusable(f"has a {path.name} with a header that can't be read") from error
     if not complete:
         raise Unusable(f"has a {path.name} that is cut short: copy it again")
-    if not floats:
-        raise Unusable(f"has no floating-point weights in {path.name}, so it can't be trained")
-    return sum(floats)
+    return floats
