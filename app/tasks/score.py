@@ -64,6 +64,9 @@ class Score(Task):
         ]
         if len(set(numbers)) > 1:
             return []
+        if len(numbers) == 1:
+            message = "only one row is left to learn from, and a score is learned from numbers that differ; add rows"
+            return [{"where": "split", "message": message}]
         only = f"{numbers[0]:g}" if numbers else "nothing"
         message = (
             f"every training row has the number {only} in column {column_of(spec, 'label')!r}, so there is nothing "

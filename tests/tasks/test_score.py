@@ -88,6 +88,12 @@ def test_the_same_number_in_all_training_rows_can_teach_nothing() -> None:
     assert TASK.check(examples([3.0, 4.0, 5.0], parts), spec_of()) == []
 
 
+def test_one_training_row_is_too_few() -> None:
+    (problem,) = TASK.check(examples([1.0, 2.0, 3.0], ["train", "validation", "test"]), spec_of())
+    assert problem["where"] == "split"
+    assert "only one row is left to learn from" in problem["message"]
+
+
 def test_metrics_by_hand() -> None:
     found = TASK.metrics(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 6.0]))
     assert found["mae"] == pytest.approx(1.0)
