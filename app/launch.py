@@ -121,7 +121,9 @@ class Launcher:
             except Invalid as error:
                 collect("task", error)
             try:
-                model = self._models.find(spec.model)
+                # What stands in the spec instead of a faulty model is the default, which nobody asked for.
+                asked = all(problem["where"] != "model" for problem in problems)
+                model = self._models.find(spec.model) if asked else None
             except Invalid as error:
                 collect("model", error)
             try:

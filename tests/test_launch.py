@@ -289,6 +289,13 @@ def test_a_split_that_cannot_be_followed_says_where(
     assert "line 14" in found["split"] and "'holdout'" in found["split"]
 
 
+def test_a_model_left_empty_is_one_fault_and_no_other_is_judged(launcher: Launcher, dataset: str) -> None:
+    columns = {"source": "text", "target": "label"}  # which the default model could not do
+    found = faults(launcher, spec_of(dataset, task="text2text", columns=columns, model=""))
+
+    assert found == {"model": "is empty: choose one"}
+
+
 def test_unknown_data_is_a_fault_of_the_spec(launcher: Launcher) -> None:
     assert "There is no data set" in faults(launcher, spec_of("abcdefabcdef"))["dataset"]
 
