@@ -123,11 +123,10 @@ def _score(colours: dict[str, str], curves: tuple[Metric, ...]) -> Any:
         for glyph in (line, dots, level):
             ranged = figure.extra_y_ranges["other"] if side else figure.y_range
             ranged.renderers = [*(ranged.renderers if ranged.renderers != "auto" else []), glyph]
-        _hover(figure, [dots], metric.title, "@value{0.000}")
+        _hover(figure, [dots], metric.title, "@value{0,0.000[000]}")
         shown.append((metric.title + (" (right)" if side else ""), [line, dots, level]))
-    # Perplexities can be thousands.
     for axis in figure.yaxis:
-        axis.formatter = models.NumeralTickFormatter(format="0,0.[000]")
+        axis.formatter = models.BasicTickFormatter(power_limit_high=6, power_limit_low=-4)
     _legend(figure, colours, shown)
     return figure
 

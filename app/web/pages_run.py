@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from app.core.errors import NotFound
+from app.tasks import TASKS
 from app.web import actions, show, standing
 from app.web.charts import figures
 from app.web.heldout import AskedDep
@@ -22,6 +24,8 @@ def charts(
     task: Annotated[str, Query(max_length=40)] = "classification",
 ) -> dict[str, Any]:
     """The figures, without data: the same for every run of a task."""
+    if task not in TASKS:
+        raise NotFound(f"There is no task {task!r} to draw charts for; there are {', '.join(TASKS)}.")
     return figures(theme, standing.curves_of(task))
 
 

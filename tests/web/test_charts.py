@@ -49,6 +49,20 @@ def test_an_unknown_theme_is_422(client: TestClient) -> None:
     assert client.get("/charts.json?theme=pink").status_code == 422
 
 
+def test_an_unknown_task_is_404_with_a_sentence(client: TestClient) -> None:
+    response = client.get("/charts.json?task=nope")
+    assert response.status_code == 404
+    assert "There is no task 'nope'" in response.json()["error"]["message"]
+
+
+def test_ticks_have_as_many_digits_as_tell_them_apart(client: TestClient) -> None:
+    for task in ("score", "adaptation"):
+        score = client.get("/charts.json", params={"task": task}).json()["score"]
+        formatters = [node for node in walk(score) if str(node.get("name", "")).endswith("TickFormatter")]
+        assert formatters and all(one["name"] == "BasicTickFormatter" for one in formatters)
+        assert all(one["attributes"].get("precision", "auto") == "auto" for one in formatters)
+
+
 def test_bokeh_comes_from_its_wheel_and_stays_in_the_cache(client: TestClient) -> None:
     from app.web.assets import bokeh_url
 
