@@ -12,11 +12,13 @@ from app.core.db import Database
 from app.core.errors import Invalid, NotFound, Problem
 from app.core.files import Files, new_id
 from app.core.spec import OPTIONS, RunSpec, parse_spec
+from app.core.strategies import Partial
 from app.core.tables import Dataset
 from app.models.catalog import ModelCatalog
 from app.models.defaults import defaults_for, steps_of
 from app.models.finished import folder_sha256
 from app.models.info import ModelInfo
+from app.models.stack import stack_of
 from app.tasks import task
 from app.tasks.base import Task
 from app.tasks.examples import Examples, load_examples, names_of, part_sizes
@@ -139,6 +141,7 @@ class Launcher:
                 problems.extend(_model_problems(spec, model, chosen))
             if model is not None:
                 problems.extend(_length_problems(spec, model))
+                problems.extend(_block_problems(spec, model))
             problems.extend(_epoch_problems(spec))
             if chosen is not None:
                 problems.extend(_option_problems(spec, chosen))
@@ -244,6 +247,18 @@ def _epoch_problems(spec: RunSpec) -> list[Problem]:
     return [{"where": "epochs", "message": message}]
 
 
+def _block_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
+    stack = stack_of(model) if isinstance(spec.strategy, Partial) else None
+    if stack is None or not isinstance(spec.strategy, Partial) or spec.strategy.layers <= stack.depth:
+        return []
+    blocks = f"{stack.depth} block{'s' if stack.depth > 1 else ''}"
+    shared = ", which all its layers share" if stack.family == "albert" else ""
+    message = (
+        f"is {spec.strategy.layers}, but {spec.model} has {blocks}{shared}; choose {stack.depth} or less"
+    )
+    return [{"where": "strategy.layers", "message": message}]
+
+
 def _length_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
     limit = model.max_length
     if spec.max_length is None or limit is None or spec.max_length <= limit:
@@ -276,10 +291,20 @@ def _step_problems(prepared: Prepared) -> list[Problem]:
 
 def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name: str) -> Prepared:
     rows = part_sizes(examples)
-    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, task(spec.task).ability)
-    filled = {name: getattr(defaults, name) for name in defaults.why if getattr(spec, name) is None}
+    ability = task(spec.task).ability
+    defaults = defaults_for(model, rows["train"], spec.batch_size, spec.accumulation, ability, spec.strategy)
+    filled = {
+        name: getattr(defaults, name)
+        for name in defaults.why
+        if name in RunSpec.model_fields and getattr(spec, name) is None
+    }
+    why = {name: defaults.why[name] for name in filled}
     if spec.converges:
         filled.pop("epochs", None)
+        why["epochs"] = "none: the head is fitted to its optimum, by L-BFGS"
+    if defaults.layer_decay is not None and getattr(spec.strategy, "layer_decay", 1) is None:
+        filled["strategy"] = spec.strategy.model_copy(update={"layer_decay": defaults.layer_decay})
+        why["layer_decay"] = defaults.why["layer_decay"]
     name = (spec.name or "").strip() or _name(dataset_name, model, spec)
     complete = spec.model_copy(update={**filled, **task(spec.task).defaults(spec, model), "name": name})
     assert complete.batch_size is not None
@@ -291,7 +316,7 @@ def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name
         if complete.epochs is None
         else steps_of(rows["train"], complete.batch_size, complete.accumulation, complete.epochs),
         labels=task(spec.task).labels(examples),
-        why={name: defaults.why[name] for name in filled},
+        why=why,
         dropped=examples.dropped,
     )
 

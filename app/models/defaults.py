@@ -3,12 +3,15 @@
 The table is the project's own (defaults.md of the design): recipes of google-research/bert, fairseq (RoBERTa, BART,
 mBART), google-research/electra, the DeBERTa-v3 and ModernBERT cards, transformers' page on T5 and its run_mlm,
 Gururangan et al. 2020 ("Don't Stop Pretraining"), and Mosbach et al. 2021 ("On the Stability of Fine-tuning BERT")
-for the length of training on small sets; the rest is judgement and says so.
+for the length of training on small sets, Schulman et al. 2025 ("LoRA Without Regret") for LoRA; the rest is judgement and
+says so.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from app.core.strategies import Full, Head, Lora
 from app.models.families import architecture_of, is_decoder
 from app.models.info import ModelInfo
 
@@ -18,13 +21,14 @@ LARGE = 250_000_000
 # Multilingual vocabularies make XLM-R base 278 M and DeBERTa-v3 base 184 M: "large" begins later there.
 LARGE_ROBERTA = 320_000_000
 LEAST_STEPS = 500
+HEAD_RATE = 1e-3
 WRITING = ("text2text", "generation", "adaptation")
 _ROBERTA = ("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "data2vec-text", "roberta-prelayernorm")
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """`why` has a sentence for each of the other fields, for the form."""
+    """`why` has a sentence for each of the other fields, for the form. `layer_decay`: None for most families."""
 
     learning_rate: float
     warmup_ratio: float
@@ -32,6 +36,7 @@ class Defaults:
     weight_decay: float
     epochs: int
     max_length: int
+    layer_decay: float | None
     why: dict[str, str]
 
 
@@ -46,6 +51,7 @@ class Recipe:
     weight_decay: float
     source: str
     warmup_steps: int | None = None
+    layer_decay: float | None = None
 
 
 def recipe_for(info: ModelInfo, task: str = "classification") -> Recipe:
@@ -75,8 +81,8 @@ def recipe_for(info: ModelInfo, task: str = "classification") -> Recipe:
     if family == "electra":
         source = "google-research/electra"
         if small:
-            return Recipe("ELECTRA small", 1e-4, 0.1, 32, 0.01, source)
-        return Recipe("ELECTRA base and large", 5e-5, 0.1, 32, 0.01, source)
+            return Recipe("ELECTRA small", 1e-4, 0.1, 32, 0.01, source, layer_decay=0.8)
+        return Recipe("ELECTRA base and large", 5e-5, 0.1, 32, 0.01, source, layer_decay=0.9)
     if family in ("deberta", "deberta-v2"):
         if size is not None and size >= LARGE_ROBERTA:
             return Recipe("DeBERTa large", 6e-6, 0.1, 32, 0.01, "DeBERTa-v3's model card", 50)
@@ -93,6 +99,29 @@ def recipe_for(info: ModelInfo, task: str = "classification") -> Recipe:
     if large:
         return Recipe("BERT large", 2e-5, 0.1, 16, 0.01, "Mosbach et al. 2021")
     return Recipe("BERT, DistilBERT and MPNet base", 3e-5, 0.1, 16, 0.01, "judgement")
+
+
+def by_strategy(recipe: Recipe, strategy: Any) -> Recipe:
+    """The row as it is for a strategy under which less learns than by all weights."""
+    if isinstance(strategy, Lora):
+        return replace(
+            recipe,
+            name="LoRA",
+            learning_rate=10 * recipe.learning_rate,
+            warmup_ratio=0.05,
+            warmup_steps=None,
+            batch_size=min(16, recipe.batch_size),
+            weight_decay=0.0,
+            source=f"ten times the {recipe.learning_rate:.0e} of all weights, Schulman et al. 2025".replace(
+                "e-0", "e-"
+            ),
+        )
+    if isinstance(strategy, Head):
+        source = "judgement: nothing but a small new head learns"
+        return replace(
+            recipe, name="a head on a frozen trunk", learning_rate=HEAD_RATE, warmup_steps=None, source=source
+        )
+    return recipe
 
 
 def _seq2seq(family: str) -> Recipe:
@@ -115,12 +144,15 @@ def defaults_for(
     batch_size: int | None = None,
     accumulation: int = 1,
     task: str = "classification",
+    strategy: Any = None,
 ) -> Defaults:
-    """The defaults for a model, a task and so many training rows.
+    """The defaults for a model, a task, so many training rows and a strategy of the spec (None: all weights).
 
     `batch_size` and `accumulation`: what the user chose, since the number of epochs depends on the steps they give.
     """
-    recipe = recipe_for(info, task)
+    strategy = strategy or Full()
+    recipe = by_strategy(recipe_for(info, task), strategy)
+    decays = "layer_decay" in type(strategy).model_fields
     batch = batch_size or recipe.batch_size
     steps_per_epoch = steps_of(train_rows, batch, accumulation, epochs=1)
     if task in WRITING:
@@ -141,6 +173,7 @@ def defaults_for(
         weight_decay=recipe.weight_decay,
         epochs=epochs,
         max_length=max_length,
+        layer_decay=recipe.layer_decay if decays else None,
         why={
             "learning_rate": f"{recipe.learning_rate:.0e} {source}".replace("e-0", "e-"),
             "warmup_ratio": f"{why_warmup} {source}",
@@ -148,6 +181,7 @@ def defaults_for(
             "weight_decay": f"{recipe.weight_decay:g} {source}",
             "epochs": why_epochs,
             "max_length": _why_length(limit),
+            **({"layer_decay": f"{recipe.layer_decay:g} {source}"} if decays and recipe.layer_decay else {}),
         },
     )
 
