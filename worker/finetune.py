@@ -27,7 +27,7 @@ from app.tasks.examples import Examples, load_examples, part_sizes
 from worker import plan
 from worker.backbone import pick_device
 from worker.export import export_model, model_card, zip_folder
-from worker.loop import Evaluated, Recipe, Started, Step, Stopped, train
+from worker.loop import Evaluated, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
 from worker.recorder import Recorder
 from worker.tasks import TorchTask, torch_task
@@ -59,6 +59,8 @@ class Finetune:
         self.recorder, self.run_id, self.attempt, self.spec = recorder, run_id, attempt, spec
         self.store = DatasetStore(database, files)
         self.device = pick_device()
+        self.plan_file = files.run(run_id) / "plan.json"
+        self.frozen: dict[str, Any]  # what plan_file holds
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
         self.best: Evaluated | None = None
         self.advice: str | None = None
@@ -71,10 +73,8 @@ class Finetune:
         """Does it all; returns the columns for the run's end: metrics, baselines, results."""
         spec, recorder = self.spec, self.recorder
         assert spec.max_length is not None and spec.batch_size is not None
-        frozen, differences = plan.frozen_plan(
-            self.files.run(self.run_id) / "plan.json", self.device, spec.batch_size
-        )
-        plan.apply(frozen)
+        self.frozen, differences = plan.frozen_plan(self.plan_file, self.device, spec.batch_size)
+        plan.apply(self.frozen)
         if differences:
             recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
         recorder.progress(phase="reading")
@@ -187,6 +187,9 @@ class Finetune:
             match event:
                 case Started():
                     progress.started(event)
+                case Halved():
+                    progress.halved(event)
+                    plan.note(self.plan_file, micro_batch=event.micro_batch)
                 case Step():
                     progress.step(event)
                 case Evaluated():
@@ -225,6 +228,7 @@ class Finetune:
             eval_steps=spec.eval_steps,
             patience=spec.early_stopping.patience if spec.early_stopping else None,
             seed=spec.seed,
+            micro_batch=self.frozen["micro_batch"],
         )
 
     def _save_best(self, event: Evaluated) -> None:

@@ -4,7 +4,8 @@ One step reads top to bottom, as in karpathy/nanoGPT's train.py: rows → micro-
 weight of the whole step → gradients → check → clip → update → event. Whoever iterates decides what
 becomes of the events and may stop at any time with `.close()`.
 
-    Started, then for each optimiser step: Step, and where due: Evaluated; Stopped at the end
+    Started, then for each optimiser step: Step, before it where memory ran out: Halved, after it where due: Evaluated;
+    Stopped at the end
 """
 
 import math
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -21,7 +23,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from app.core.clock import Clock
 from app.core.errors import Invalid
 from worker.batches import epoch_batches, micro_batches
+from worker.memory import Trial, halved
 from worker.optim import adamw
+from worker.ranks import ALONE, Ranks
 from worker.schedule import learning_rate, warmup_steps
 from worker.seeds import reseed
 from worker.tasks.base import Objective
@@ -30,7 +34,7 @@ from worker.transfer.plan import Plan
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. `batch_size` rows a micro-batch, `accumulation` micro-batches an optimiser step."""
+    """How to train. An optimiser step learns from `batch_size` times `accumulation` rows, whatever fits the memory at a time."""
 
     epochs: int
     batch_size: int
@@ -42,6 +46,7 @@ class Recipe:
     eval_steps: int | None  # None: at the end of each epoch
     patience: int | None  # evaluations without a better score before the run stops; None: never
     seed: int
+    micro_batch: int | None = None  # most rows at a time; None: batch_size
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,15 @@ class Started:
     parameters: int  # numbers of the model
     dtype: str  # of the matrix products: float32, or bfloat16 (autocast over float32 weights)
     device: str
+
+
+@dataclass(frozen=True)
+class Halved:
+    """The memory was too small: this step is done again in smaller parts, and so are all that follow."""
+
+    step: int
+    too_many: int  # rows at a time
+    micro_batch: int  # rows at a time from now on
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ class Stopped:
     reason: Literal["finished", "early_stopping"]
 
 
-Event = Started | Step | Evaluated | Stopped
+Event = Started | Halved | Step | Evaluated | Stopped
 
 
 class NonFiniteLoss(Invalid):
@@ -112,23 +126,27 @@ def train(
     clock: Clock = time.time,
     *,
     lower: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Generator[Event, None, None]:
     """Trains `model` in place on the rows of `objective`.
 
     `evaluate(model)` gives scores with "loss" and `primary` (higher is better, or with `lower` lower; ties by lower loss); it runs at
     the end of each epoch, or every `eval_steps` steps and after the last. None: there is nothing to judge on.
-    The same arguments give the same bits on a CPU with the same number of threads, whatever ran before.
-    Raises NonFiniteLoss before the update that would spoil the weights.
+    The same arguments give the same bits on a CPU with the same number of threads, whatever ran before, unless memory ran out.
+    Each of `ranks` calls this with the same arguments and gets the same events; only the first calls `evaluate`.
+    Raises NonFiniteLoss before the update that would spoil the weights, and what says that the memory is too small for one row.
 
     On a GPU the host waits once a step (for loss and norm together). Untested on a GPU.
     """
     model.to(device)
+    ranks.align(model)
     optimizer = adamw(plan.groups, device)
     parameters = [parameter for group in plan.groups for parameter in group.parameters]
     precision, dtype = _precision(device)
     lengths = objective.lengths
 
     rows_a_step = recipe.batch_size * recipe.accumulation
+    most = min(recipe.micro_batch or recipe.batch_size, math.ceil(rows_a_step / ranks.world))
     steps_an_epoch = math.ceil(len(lengths) / rows_a_step)
     steps = recipe.epochs * steps_an_epoch
     warmup = warmup_steps(steps, recipe.warmup_ratio)
@@ -152,14 +170,22 @@ def train(
             # Each micro-batch's loss is divided by the weight of the whole step, so that accumulation equals
             # one big batch, uneven parts included (after torchtitan's train_step).
             weight = objective.weight(rows)
-            loss = torch.zeros((), device=device)
-            for part, micro in enumerate(micro_batches(rows, recipe.batch_size)):
-                batch = objective.batch(micro, device)
-                reseed(recipe.seed, f"dropout/{part}", step)
-                with precision():
-                    share = objective.loss(model, batch).div(weight)
-                share.backward()  # type: ignore[no-untyped-call]
-                loss += share.detach()
+            while True:  # until it fits the memory
+                loss = torch.zeros((), device=device)
+                with Trial(most, ranks) as trial:
+                    for part, micro in ranks.own(micro_batches(rows, most)):
+                        batch = objective.batch(micro, device)
+                        reseed(recipe.seed, f"dropout/{part}", step)
+                        with precision():
+                            share = objective.loss(model, batch).div(weight)
+                        share.backward()  # type: ignore[no-untyped-call]
+                        loss += share.detach()
+                if not trial.full:
+                    break
+                optimizer.zero_grad(set_to_none=True)
+                too_many, most = most, halved(most)
+                yield Halved(step, too_many, most)
+            ranks.add(parameters, loss)
 
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
             loss_now, norm = torch.stack((loss, get_total_norm(gradients))).tolist()  # the step's only wait
@@ -178,7 +204,7 @@ def train(
             if evaluate is None or not _due(step, steps, recipe.eval_steps or steps_an_epoch):
                 continue
             began = time.perf_counter()
-            scores = evaluate(model)
+            scores = ranks.share(partial(evaluate, model))
             stage = -1
             score = _rank(scores, primary, lower)
             better = best is None or score > best

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import transformers
 
-from app.core.files import write_json_once
+from app.core.files import read_json, write_json, write_json_once
 from worker.batches import ORDER_VERSION
 
 
@@ -20,11 +20,16 @@ def frozen_plan(path: Path, device: torch.device, micro_batch: int) -> tuple[dic
     """The run's plan (written now if this is the first attempt) and why this machine can't repeat it exactly."""
     now = current_plan(device, micro_batch)
     plan: dict[str, Any] = write_json_once(path, now)
-    fixed = ("device", "dtype", "libraries", "cpu", "order_version", "micro_batch")
+    fixed = ("device", "dtype", "libraries", "cpu", "order_version")
     differences = [
         f"{name} was {plan.get(name)} and is {now[name]}" for name in fixed if plan.get(name) != now[name]
     ]
     return plan, differences
+
+
+def note(path: Path, **settled: Any) -> None:
+    """Adds to the plan what the run had to settle on its way; later attempts keep to it."""
+    write_json(path, read_json(path) | settled)
 
 
 def current_plan(device: torch.device, micro_batch: int) -> dict[str, Any]:

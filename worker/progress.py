@@ -1,7 +1,7 @@
 """What the loop's events look like from outside: points of the curves, progress, time left, log lines."""
 
 from app.core.events import PointValue
-from worker.loop import Evaluated, Started, Step, Stopped
+from worker.loop import Evaluated, Halved, Started, Step, Stopped
 from worker.recorder import Recorder
 
 
@@ -25,6 +25,13 @@ class Progress:
             "info",
             f"{event.trainable / 1e6:.1f} of {event.parameters / 1e6:.1f} M parameters learn, "
             f"{event.steps} steps ({event.warmup} of warm-up), {event.dtype} on {event.device}.",
+        )
+
+    def halved(self, event: Halved) -> None:
+        self._recorder.log(
+            "warning",
+            f"The memory was too small for {event.too_many} rows at a time; from step {event.step} on it is {event.micro_batch} at a time "
+            "with the same effective batch. The run is no longer exactly repeatable.",
         )
 
     def step(self, event: Step) -> None:

@@ -33,6 +33,7 @@ from app.core.settings import Settings
 from app.core.spec import RunSpec
 from worker.finetune import Cancelled, Finetune
 from worker.loop import NonFiniteLoss
+from worker.memory import memory_full
 from worker.processes import EXIT_LOCKED, EXIT_ORPHANED
 from worker.recorder import Recorder
 
@@ -138,12 +139,6 @@ def remove_stale(folder: Path) -> None:
     """Best weights of earlier attempts that were killed: a run begins anew, so nothing reads them."""
     for path in folder.glob("attempt-*/best.*"):
         path.unlink()
-
-
-def memory_full(error: Exception) -> bool:
-    """Whether memory ran out, on the GPU or here: torch's allocator on a CPU raises a plain RuntimeError."""
-    said = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def disk_full(error: BaseException) -> bool:

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from app.core.spec import Full
+from app.core.strategies import Full
 from tests.worker.conftest import Case
 from worker import evaluate
 from worker.backbone import pad_id
 from worker.batches import collate, epoch_batches
-from worker.loop import Evaluated, Event, NonFiniteLoss, Recipe, Started, Step, Stopped, train
+from worker.loop import Evaluated, Event, Halved, NonFiniteLoss, Recipe, Started, Step, Stopped, train
 from worker.losses import CrossEntropy
 from worker.optim import undecayed
 from worker.schedule import learning_rate
@@ -276,6 +276,46 @@ def test_the_consumer_may_close_it_at_any_time(case: Callable[..., Case]) -> Non
     next(events)
     events.close()
     assert list(events) == []
+
+
+class Greedy(CrossEntropy):
+    """Wants more memory than there is for more than `most` rows at a time, once the first `patience` batches are made."""
+
+    most, patience = 4, 0
+
+    def batch(self, rows: Any, device: torch.device) -> dict[str, Any]:
+        self.patience -= 1
+        if len(rows) > self.most and self.patience < 0:
+            torch.empty(2**58)
+        return super().batch(rows, device)
+
+
+def greedy(case: Case, used: Recipe, patience: int = 0, most: int = 4) -> list[Event]:
+    objective = Greedy(case.data, case.truth, pad_id(case.model))
+    objective.patience, objective.most = patience, most
+    plan = make_plan(case.model, Full(), used.weight_decay)
+    return list(train(case.model, objective, used, plan, None, "accuracy", CPU, clock=lambda: 1000.0))
+
+
+def test_too_little_memory_means_smaller_parts_of_the_same_step(case: Callable[..., Case]) -> None:
+    first, second = case("bert", rows=37), case("bert", rows=37)
+    events = greedy(first, recipe(batch_size=16))
+    assert [event for event in events if isinstance(event, Halved)] == [Halved(1, 16, 8), Halved(1, 8, 4)]
+    assert losses(events) == losses(run(second, recipe(batch_size=4, accumulation=4)))
+    assert all(torch.equal(tensor, second.weights()[name]) for name, tensor in first.weights().items())
+
+
+def test_memory_that_runs_out_on_the_way_changes_nothing_but_the_rounding(case: Callable[..., Case]) -> None:
+    first, second = case(rows=40), case(rows=40)
+    events = greedy(first, recipe(batch_size=8), patience=7)
+    assert [event for event in events if isinstance(event, Halved)] == [Halved(8, 8, 4)]
+    np.testing.assert_allclose(losses(events), losses(run(second, RECIPE)), atol=1e-6)
+    assert [event.examples for event in events if isinstance(event, Step)] == [8] * 10
+
+
+def test_a_row_that_does_not_fit_ends_the_run(case: Callable[..., Case]) -> None:
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        greedy(case(), RECIPE, most=0)
 
 
 def test_one_row_is_enough(case: Callable[..., Case]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.loop import Evaluated, Started, Step, Stopped
+from worker.loop import Evaluated, Halved, Started, Step, Stopped
 from worker.progress import Progress
 from worker.recorder import Recorder
 
@@ -48,3 +48,13 @@ def test_an_early_stop_is_told(recorder: Recorder) -> None:
     progress = Progress(recorder, evaluate_every=10)
     progress.stopped(Stopped(30, "early_stopping"))
     assert "Stopped early at step 30" in recorder._pending.logs[0][2]
+
+
+def test_a_memory_that_was_too_small_is_told(recorder: Recorder) -> None:
+    Progress(recorder, evaluate_every=10).halved(Halved(7, 32, 16))
+    _, level, message = recorder._pending.logs[0]
+    assert level == "warning"
+    assert message == (
+        "The memory was too small for 32 rows at a time; from step 7 on it is 16 at a time with the same effective batch. "
+        "The run is no longer exactly repeatable."
+    )

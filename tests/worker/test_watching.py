@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
-import torch
 from sqlalchemy import text
 
 from app.core import attempts, runs
@@ -18,7 +17,7 @@ from app.core.tables import Run
 from tests.conftest import TurnedClock
 from worker.processes import EXIT_LOCKED, Trainer
 from worker.supervisor import Supervisor
-from worker.trainer import disk_full, memory_full
+from worker.trainer import disk_full
 
 QueueRun = Callable[[], str]
 
@@ -109,11 +108,3 @@ def test_best_weights_of_attempts_that_were_killed_are_removed(files: Files, run
         (folder / "log.txt").write_text("kept")
     remove_stale(files.run(run_id))
     assert {path.name for path in files.run(run_id).glob("attempt-*/*")} == {"log.txt"}
-
-
-def test_memory_that_ran_out_is_told_from_a_bug() -> None:
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(2**58)
-    assert memory_full(caught.value)
-    assert memory_full(MemoryError())
-    assert not memory_full(RuntimeError("The size of tensor a must match the size of tensor b"))

@@ -1,0 +1,52 @@
+"""Memory that runs out: told from a bug, and fewer rows at a time until it suffices."""
+
+import pytest
+import torch
+
+from worker.memory import Trial, fitting, halved, memory_full
+from worker.ranks import ALONE
+
+
+def allocate(rows: int) -> torch.Tensor:
+    """`rows` numbers; above 4 rows more than any machine has."""
+    return torch.zeros(rows if rows <= 4 else 2**58)
+
+
+def test_memory_that_ran_out_is_told_from_a_bug() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**58)
+    assert memory_full(caught.value)
+    assert memory_full(MemoryError())
+    assert not memory_full(RuntimeError("The size of tensor a must match the size of tensor b"))
+
+
+def test_half_as_many_rows_are_tried_until_they_fit() -> None:
+    assert len(fitting(allocate, 64)) == 4
+    assert len(fitting(allocate, 5)) == 2
+
+
+def test_what_does_not_fit_at_all_and_what_is_no_lack_of_memory_is_raised() -> None:
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        fitting(lambda _rows: allocate(5), 8)
+    with pytest.raises(ValueError, match="a bug"):
+        fitting(lambda _rows: _bug(), 8)
+
+
+def test_a_trial_tells_whether_it_fitted() -> None:
+    with Trial(8, ALONE) as fits:
+        allocate(4)
+    with Trial(8, ALONE) as full:
+        allocate(8)
+    assert (fits.full, full.full) == (False, True)
+    with pytest.raises(RuntimeError, match="can't allocate memory"), Trial(1, ALONE):
+        allocate(8)
+    with pytest.raises(ValueError, match="a bug"), Trial(8, ALONE):
+        _bug()
+
+
+def test_there_is_always_a_row_left() -> None:
+    assert [halved(rows) for rows in (32, 5, 2, 1)] == [16, 2, 1, 1]
+
+
+def _bug() -> None:
+    raise ValueError("a bug")

@@ -1,0 +1,27 @@
+"""The plan that later attempts keep to."""
+
+from pathlib import Path
+
+import torch
+
+from worker import plan
+
+CPU = torch.device("cpu")
+
+
+def test_a_later_attempt_keeps_to_what_was_settled_on_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    first, _ = plan.frozen_plan(path, CPU, 32)
+    assert first["micro_batch"] == 32
+    plan.note(path, micro_batch=16)
+    second, differences = plan.frozen_plan(path, CPU, 32)
+    assert second == {**first, "micro_batch": 16}
+    assert differences == []
+
+
+def test_another_machine_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.frozen_plan(path, CPU, 32)
+    plan.note(path, cpu="z80")
+    _, differences = plan.frozen_plan(path, CPU, 32)
+    assert differences == [f"cpu was z80 and is {plan.current_plan(CPU, 32)['cpu']}"]

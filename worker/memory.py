@@ -1,0 +1,62 @@
+"""What happens when the memory is too small for so many rows at a time: half as many are tried."""
+
+import gc
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TypeVar
+
+import torch
+
+from worker.ranks import Ranks
+
+Found = TypeVar("Found")
+
+
+def memory_full(error: BaseException) -> bool:
+    """Whether memory ran out, on the GPU or here: torch's allocator on a CPU raises a plain RuntimeError."""
+    said = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
+
+
+class Trial(AbstractContextManager["Trial"]):
+    """One try at a step in parts of at most `rows` rows.
+
+    Afterwards `full` tells whether memory ran out, in this process or in another of the run's. With parts of one row that
+    is an error, as anything else is.
+    """
+
+    def __init__(self, rows: int, ranks: Ranks) -> None:
+        self.rows, self._ranks = rows, ranks
+        self.full = False
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> bool:
+        here = error is not None and memory_full(error)
+        if error is not None and (self.rows == 1 or not here):
+            return False
+        self.full = self._ranks.any(here)
+        return here
+
+
+def halved(rows: int) -> int:
+    """Half as many rows, at least one; what a failed try has left is freed.
+
+    Call it where the error is gone: its traceback holds on to all tensors of the try.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # large free blocks that smaller parts would cut up (untested on a GPU)
+    return max(1, rows // 2)
+
+
+def fitting(work: Callable[[int], Found], rows: int) -> Found:
+    """`work(rows)`, and where memory runs out all of it again with half as many rows. Raises what `work(1)` raises."""
+    while True:
+        try:
+            return work(rows)
+        except (RuntimeError, MemoryError) as error:
+            if rows == 1 or not memory_full(error):
+                raise
+        rows = halved(rows)
