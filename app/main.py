@@ -33,6 +33,7 @@ from app.web import (
     pages_predicted,
     pages_run,
     pages_try,
+    predicted,
     streams,
 )
 from app.web.errors import CatchAll, install_handlers
@@ -62,6 +63,7 @@ def create_app(
         make_home(settings.home)
         await asyncio.to_thread(migrate, services.database)
         services.reader.start()
+        predicted.sweep(services)
         warming = threading.Timer(WARM_AFTER_SECONDS, _warm)
         warming.daemon = True
         warming.start()

@@ -107,7 +107,7 @@ class DatasetStore:
             known = set(session.execute(select(col(Dataset.id))).scalars())
         removed = 0
         for folder in root.iterdir():
-            if not ID_PATTERN.match(folder.name) or folder.name in known or is_alive(folder):
+            if not ID_PATTERN.match(folder.name) or folder.name in known or is_alive(folder / "v1"):
                 continue
             if self._clock() - folder.stat().st_mtime > _ORPHAN_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -130,10 +130,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether an upload is still writing into this data set's folder."""
+    """Whether an upload is still writing into this folder."""
     for name in (PART, ORIGINAL):
         try:
-            with (folder / "v1" / name).open("rb") as file:
+            with (folder / name).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
             continue

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import select
+from sqlmodel import col
 
 from app.core import file_predictions, runs
 from app.core.errors import Conflict, Invalid, NotFound, Problem
 from app.core.files import ID_PATTERN, new_id
 from app.core.spec import RunSpec
-from app.core.tables import FINAL_STATES, Run
-from app.datasets.upload import Incoming, label
+from app.core.tables import FINAL_STATES, FilePrediction, Run
+from app.datasets.upload import ORIGINAL, Incoming, is_alive, label
 from app.tasks import TASKS, task
 from app.web.services import Services
 from app.web.uploads import write_all
 
+ORPHAN_SECONDS = 3600.0
 LONGEST = 1000  # characters of a column's name: it stands in the record and in each message about it
 
 
@@ -54,6 +57,19 @@ def _queue(
         runs.get(session, run_id)
         made = file_predictions.create(session, run_id, name, columns, services.clock(), file_id)
         return file_predictions.view(made)
+
+
+def sweep(services: Services) -> None:
+    """Removes what uploads left whose process died: folders without a record that nobody writes into."""
+    with services.database.read() as session:
+        known = set(session.execute(select(col(FilePrediction.id))).scalars())
+    for folder in services.files.root.glob("runs/*/files/*"):
+        if folder.name in known or is_alive(folder):
+            continue
+        # All of it has come in: perhaps another process is about to write its record.
+        whole = (folder / ORIGINAL).exists()
+        if not whole or services.clock() - folder.stat().st_mtime > ORPHAN_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def views(services: Services, run_id: str) -> list[dict[str, Any]]:
