@@ -61,7 +61,7 @@ class SequenceLoss(ABC):
 
     @abstractmethod
     def each(self, logits: Tensor, truth: Tensor) -> Tensor:
-        """The loss of each row, (rows,), out of float32 logits (rows, outputs)."""
+        """The loss of each row, (rows,), out of float32 or float64 logits (rows, outputs), in their type."""
 
 
 class CrossEntropy(SequenceLoss):
@@ -93,7 +93,7 @@ class CrossEntropy(SequenceLoss):
         losses = cross_entropy(
             logits,
             truth,
-            weight=self.class_weights,
+            weight=None if self.class_weights is None else self.class_weights.to(logits),
             reduction="none",
             label_smoothing=self.label_smoothing,
         )
@@ -126,7 +126,10 @@ class BinaryCrossEntropy(SequenceLoss):
 
     def each(self, logits: Tensor, truth: Tensor) -> Tensor:
         losses = binary_cross_entropy_with_logits(
-            logits, truth, pos_weight=self.positive_weights, reduction="none"
+            logits,
+            truth.to(logits),
+            pos_weight=None if self.positive_weights is None else self.positive_weights.to(logits),
+            reduction="none",
         )
         return losses.mean(dim=1)
 
@@ -135,4 +138,4 @@ class SquaredError(SequenceLoss):
     """The squared distance of the one output from `truth`, float32 (texts,)."""
 
     def each(self, logits: Tensor, truth: Tensor) -> Tensor:
-        return mse_loss(logits[:, 0], truth, reduction="none")
+        return mse_loss(logits[:, 0], truth.to(logits), reduction="none")

@@ -23,9 +23,10 @@ from worker.encode import Encoded
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Objective", "Outcome", "Part", "Prediction", "Rows", "Tell", "TorchTask"]
+__all__ = ["HeadTask", "Objective", "Outcome", "Part", "Prediction", "Rows", "Tell", "TorchTask"]
 
 Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 Tell = Callable[[int, int], None]  # progress: done, total
 
 
@@ -147,3 +148,30 @@ class TorchTask(ABC):
     @abstractmethod
     def answer(cls, model: Any, tokenizer: Any, spec: RunSpec, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """One output per input, in order: the predict answer of the public interface. Batches by itself."""
+
+
+class HeadTask(TorchTask):
+    """A task with a head of its own, whose last layer is linear: a row of logits for each text, or for each marked word."""
+
+    @abstractmethod
+    def logits(self, model: nn.Module, part: Part) -> Floats:
+        """float32 (texts or words, outputs), without dropout."""
+
+    @abstractmethod
+    def judged(self, logits: Floats, part: Part) -> dict[str, float]:
+        """The scores of `judge`, out of the logits of `part`."""
+
+    @abstractmethod
+    def figures(self, chosen_on: Floats, validation: Part, logits: Floats, test: Part) -> dict[str, float]:
+        """The metrics of `measure`, out of the logits of the held-out part; what is chosen is chosen on validation's."""
+
+    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
+        return self.judged(self.logits(model, validation), validation)
+
+    def marks(self, part: Part, rows: Rows) -> tuple[Rows, Rows, Rows] | None:
+        """Where the logits of the encoded `rows` stand: the place in `rows`, the token in it, the place in `logits`. None: a
+        row has one, and they stand in the rows' order."""
+        return None
+
+    def fold(self, layer: nn.Linear) -> None:
+        """What `finish` does to the last layer."""

@@ -37,8 +37,13 @@ class Classification(SequenceTask):
             spec.focal_gamma,
         )
 
-    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
-        return evaluate.scores(self.logits(model, validation), validation.truth)
+    def judged(self, logits: evaluate.Floats, part: Part) -> dict[str, float]:
+        return evaluate.scores(logits, part.truth)
+
+    def figures(
+        self, chosen_on: evaluate.Floats, validation: Part, logits: evaluate.Floats, test: Part
+    ) -> dict[str, float]:
+        return self.free_half.metrics(test.truth, evaluate.softmax(logits), self.labels)
 
     def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
         probabilities = evaluate.softmax(self.logits(model, test))

@@ -44,16 +44,16 @@ class Multilabel(SequenceTask):
         truth = train.truth.astype(np.float32)
         return BinaryCrossEntropy(train.encoded, truth, pad_id(model), weights, self.device)
 
-    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
+    def judged(self, logits: evaluate.Floats, part: Part) -> dict[str, float]:
         """The F1 scores are those with thresholds tuned on these same rows, as the result's will be: at 0.5 a model
         that has ranked everything right and is not yet sure of it would have found nothing."""
-        logits = self.logits(model, validation)
-        probabilities = evaluate.sigmoid(logits)
-        predicted = probabilities >= tuned(validation.truth, probabilities)
-        return {
-            "loss": cross_entropy(logits, validation.truth),
-            **self.free_half.metrics(validation.truth, predicted),
-        }
+        return {"loss": cross_entropy(logits, part.truth), **self.figures(logits, part, logits, part)}
+
+    def figures(
+        self, chosen_on: evaluate.Floats, validation: Part, logits: evaluate.Floats, test: Part
+    ) -> dict[str, float]:
+        thresholds = tuned(validation.truth, evaluate.sigmoid(chosen_on))
+        return self.free_half.metrics(test.truth, evaluate.sigmoid(logits) >= thresholds)
 
     def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
         self.thresholds = tuned(validation.truth, evaluate.sigmoid(self.logits(model, validation)))

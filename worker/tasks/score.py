@@ -71,11 +71,10 @@ class Score(SequenceTask):
             aim(model, layer, train, self.mean / self.deviation, self.device)
         return SquaredError(train.encoded, train.truth, pad_id(model))
 
-    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
-        logits = self.logits(model, validation)[:, 0]
-        metrics = self.free_half.metrics(_numbers(validation.examples), self._scores(logits))
+    def judged(self, logits: evaluate.Floats, part: Part) -> dict[str, float]:
+        metrics = self.figures(logits, part, logits, part)
         curves = {one.name for one in self.free_half.curves}
-        loss = float(np.mean((logits.astype(np.float64) - validation.truth) ** 2))
+        loss = float(np.mean((logits[:, 0].astype(np.float64) - part.truth) ** 2))
         return {"loss": loss, **{name: value for name, value in metrics.items() if name in curves}}
 
     def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
@@ -93,6 +92,11 @@ class Score(SequenceTask):
             predictions=_predictions(test, truth, predicted),
         )
 
+    def figures(
+        self, chosen_on: evaluate.Floats, validation: Part, logits: evaluate.Floats, test: Part
+    ) -> dict[str, float]:
+        return self.free_half.metrics(_numbers(test.examples), self._scores(logits[:, 0]))
+
     def _scores(self, logits: evaluate.Floats) -> npt.NDArray[np.float64]:
         """In the unit of the data."""
         scores: npt.NDArray[np.float64] = logits.astype(np.float64) * self.deviation + self.offset
@@ -105,7 +109,9 @@ class Score(SequenceTask):
         return stalled(loss, 1.0, "always guessing the mean", self.spec.learning_rate)
 
     def finish(self, model: Any, tokenizer: Any) -> None:
-        layer = last_layer(model)
+        self.fold(last_layer(model))
+
+    def fold(self, layer: nn.Linear) -> None:
         with torch.no_grad():
             layer.weight *= self.deviation
             if layer.bias is not None:

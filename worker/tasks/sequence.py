@@ -17,7 +17,7 @@ from app.tasks.multilabel import THRESHOLDS
 from worker import evaluate
 from worker.backbone import load_classifier, open_folder
 from worker.encode import Encoded, encode
-from worker.tasks.base import Part, Tell, TorchTask
+from worker.tasks.base import HeadTask, Part, Tell
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -26,7 +26,7 @@ EVAL_BATCH = 64
 ANSWER_BATCH = 32
 
 
-class SequenceTask(TorchTask):
+class SequenceTask(HeadTask):
     """`problem`: transformers' problem_type, by which a plain pipeline knows what to make of the logits."""
 
     problem: ClassVar[str]

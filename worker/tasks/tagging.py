@@ -25,7 +25,7 @@ from worker.backbone import load_classifier, open_folder, pad_id
 from worker.batches import collate
 from worker.losses import CrossEntropy
 from worker.tagging import Windows, require_offsets, word_logits, word_windows
-from worker.tasks.base import Outcome, Part, Prediction, Rows, Tell, TorchTask
+from worker.tasks.base import HeadTask, Outcome, Part, Prediction, Rows, Tell
 from worker.tasks.classification import balanced
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Tagged:
         return float(seen.mean()) if len(seen) else 1.0
 
 
-class Tagging(TorchTask):
+class Tagging(HeadTask):
     free_half = FreeHalf()
 
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
@@ -96,18 +96,30 @@ class Tagging(TorchTask):
             train.truth, pad_id(model), weights, self.spec.label_smoothing, self.device, self.spec.focal_gamma
         )
 
-    def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
-        logits = word_logits(model, validation.truth.windows, EVAL_BATCH, self.device)
-        loss = evaluate.scores(logits, validation.truth.tags)["loss"]
-        predicted = [one.tags for one in tagged(logits, validation.truth.windows, self.labels)]
+    def logits(self, model: nn.Module, part: Part) -> evaluate.Floats:
+        return word_logits(model, part.truth.windows, EVAL_BATCH, self.device)
+
+    def judged(self, logits: evaluate.Floats, part: Part) -> dict[str, float]:
+        loss = evaluate.scores(logits, part.truth.tags)["loss"]
+        predicted = [one.tags for one in tagged(logits, part.truth.windows, self.labels)]
         return {
             "loss": loss,
-            **entity_scores([one.tags for one in validation.examples["sentence"]], predicted),
+            **entity_scores([one.tags for one in part.examples["sentence"]], predicted),
         }
+
+    def figures(
+        self, chosen_on: evaluate.Floats, validation: Part, logits: evaluate.Floats, test: Part
+    ) -> dict[str, float]:
+        predicted = [one.tags for one in tagged(logits, test.truth.windows, self.labels)]
+        return self.free_half.metrics([one.tags for one in test.examples["sentence"]], predicted)
+
+    def marks(self, part: Part, rows: Rows) -> tuple[Rows, Rows, Rows]:
+        windows: Windows = part.truth.windows
+        return windows.marks(rows)
 
     def measure(self, model: nn.Module, train: Part, validation: Part, test: Part) -> Outcome:
         windows = test.truth.windows
-        found = list(tagged(word_logits(model, windows, EVAL_BATCH, self.device), windows, self.labels))
+        found = list(tagged(self.logits(model, test), windows, self.labels))
         sentences: list[Sentence] = test.examples["sentence"]
         truth, predicted = [one.tags for one in sentences], [one.tags for one in found]
         guess = most_frequent(train.examples["sentence"], sentences)
