@@ -10,6 +10,7 @@ from torch import nn
 from worker.backbone import pad_id, text_config
 from worker.batches import collate, eval_batches
 from worker.encode import Encoded
+from worker.memory import in_parts
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,7 +36,9 @@ def logits(
         with torch.inference_mode():
             parts = []
             for done, rows in enumerate(batches, 1):
-                parts.append(model(**collate(encoded, rows, padding, device)).logits.float())
+                parts += in_parts(
+                    lambda part: model(**collate(encoded, part, padding, device)).logits.float(), rows
+                )
                 if progress is not None:
                     progress(done, len(batches))
             joined: Floats = torch.cat(parts).cpu().numpy()  # the only wait for a GPU

@@ -18,6 +18,7 @@ from app.core.errors import Invalid
 from worker.backbone import pad_id, text_config
 from worker.batches import collate, eval_batches
 from worker.encode import Encoded
+from worker.memory import in_parts
 from worker.tasks.base import Rows, Tell
 
 MOST_ROWS = 64  # of an evaluation's batch
@@ -144,15 +145,19 @@ def row_losses(
     counts = np.zeros(len(data), dtype=np.int64)
     widest = int(data.lengths.max(initial=1)) * int(text_config(model).vocab_size)
     training = model.training
+
+    def measure(rows: Rows) -> None:
+        targets = language.targets(rows, None)
+        losses = token_losses(model, collate(data, rows, padding, device), targets)
+        found = losses.double().cpu().numpy()
+        sums[rows] = np.bincount(targets.rows, weights=found, minlength=len(rows))
+        counts[rows] = np.bincount(targets.rows, minlength=len(rows))
+
     model.eval()
     try:
         with torch.inference_mode():
             for rows in eval_batches(data.lengths, max(1, min(MOST_ROWS, MOST_LOGITS // widest))):
-                targets = language.targets(rows, None)
-                losses = token_losses(model, collate(data, rows, padding, device), targets)
-                found = losses.double().cpu().numpy()
-                sums[rows] = np.bincount(targets.rows, weights=found, minlength=len(rows))
-                counts[rows] = np.bincount(targets.rows, minlength=len(rows))
+                in_parts(measure, rows)
                 tell(int(np.count_nonzero(counts)), len(data))
     finally:
         model.train(training)

@@ -6,11 +6,14 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from worker.ranks import Ranks
 
 Found = TypeVar("Found")
+Items = TypeVar("Items", list[int], npt.NDArray[np.int64])
 
 
 def memory_full(error: BaseException) -> bool:
@@ -51,12 +54,15 @@ def halved(rows: int) -> int:
     return max(1, rows // 2)
 
 
-def fitting(work: Callable[[int], Found], rows: int) -> Found:
-    """`work(rows)`, and where memory runs out all of it again with half as many rows. Raises what `work(1)` raises."""
-    while True:
-        try:
-            return work(rows)
-        except (RuntimeError, MemoryError) as error:
-            if rows == 1 or not memory_full(error):
-                raise
-        rows = halved(rows)
+def in_parts(work: Callable[[Items], Found], items: Items) -> list[Found]:
+    """What `work(items)` gives; where memory runs out, what it gives for the first half and for the second, and so on.
+
+    Raises what `work` raises for a single item.
+    """
+    try:
+        return [work(items)]
+    except (RuntimeError, MemoryError) as error:
+        if len(items) == 1 or not memory_full(error):
+            raise
+    half = halved(len(items))
+    return in_parts(work, items[:half]) + in_parts(work, items[half:])

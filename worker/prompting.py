@@ -12,6 +12,7 @@ import torch
 
 from app.tasks.generation import opened
 from worker.backbone import pad_id, quiet, text_config
+from worker.memory import in_parts
 from worker.tasks.base import Tell
 
 if TYPE_CHECKING:
@@ -112,28 +113,31 @@ def write(
     """
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     texts = [""] * len(prompts)
+
+    def go_on(batch: list[int]) -> None:
+        longest = len(prompts[batch[0]])
+        ids = np.full((len(batch), longest), pad_id(model), dtype=np.int64)
+        real = np.zeros_like(ids)
+        for place, index in enumerate(batch):
+            ids[place, longest - len(prompts[index]) :] = prompts[index]
+            real[place, longest - len(prompts[index]) :] = 1
+        whole: Any = model.generate(
+            input_ids=torch.from_numpy(ids).to(model.device),
+            attention_mask=torch.from_numpy(real).to(model.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            use_cache=True,
+        )
+        for index, row in zip(batch, whole[:, longest:].tolist(), strict=True):
+            texts[index] = str(tokenizer.decode(row, skip_special_tokens=True))
+
     training = model.training
     model.eval()
     try:
         with quiet(), torch.inference_mode():
             for at in range(0, len(order), BATCH):
-                batch = order[at : at + BATCH]
-                longest = len(prompts[batch[0]])
-                ids = np.full((len(batch), longest), pad_id(model), dtype=np.int64)
-                real = np.zeros_like(ids)
-                for place, index in enumerate(batch):
-                    ids[place, longest - len(prompts[index]) :] = prompts[index]
-                    real[place, longest - len(prompts[index]) :] = 1
-                whole: Any = model.generate(
-                    input_ids=torch.from_numpy(ids).to(model.device),
-                    attention_mask=torch.from_numpy(real).to(model.device),
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                    use_cache=True,
-                )
-                for index, row in zip(batch, whole[:, longest:].tolist(), strict=True):
-                    texts[index] = str(tokenizer.decode(row, skip_special_tokens=True))
-                tell(at + len(batch), len(order))
+                in_parts(go_on, order[at : at + BATCH])
+                tell(min(at + BATCH, len(order)), len(order))
     finally:
         model.train(training)
     return texts

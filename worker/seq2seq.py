@@ -15,6 +15,7 @@ from app.core.errors import Invalid
 from worker.backbone import pad_id, text_config
 from worker.batches import collate, eval_batches
 from worker.encode import CHUNK, Encoded
+from worker.memory import in_parts
 from worker.tasks.base import Rows
 
 IGNORED = -100  # torch's own: a label that has no loss
@@ -151,7 +152,9 @@ def token_loss(model: nn.Module, sources: Encoded, targets: Encoded, device: tor
     total = 0.0
     with _only_reading(model):
         for rows in eval_batches(objective.lengths, max(1, min(MOST_ROWS, MOST_LOGITS // a_row))):
-            total += objective.loss(model, objective.batch(rows, device)).item()
+            total += sum(
+                in_parts(lambda part: objective.loss(model, objective.batch(part, device)).item(), rows)
+            )
     return total / float(targets.lengths.sum())
 
 
@@ -169,12 +172,16 @@ def write(
     """
     written = [""] * len(rows)
     done = 0
+
+    def generate(places: Rows) -> None:
+        batch = collate(sources, rows[places], pad_id(model), model.device)
+        texts = tokenizer.batch_decode(model.generate(**batch, **settings), skip_special_tokens=True)
+        for place, text in zip(places, texts, strict=True):
+            written[place] = text
+
     with _only_reading(model):
         for places in eval_batches(sources.lengths[rows], MOST_ROWS // 2):
-            batch = collate(sources, rows[places], pad_id(model), model.device)
-            texts = tokenizer.batch_decode(model.generate(**batch, **settings), skip_special_tokens=True)
-            for place, text in zip(places, texts, strict=True):
-                written[place] = text
+            in_parts(generate, places)
             done += len(places)
             tell(done, len(rows))
     return written

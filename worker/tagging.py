@@ -19,6 +19,7 @@ from app.core.errors import Invalid
 from worker.backbone import pad_id, text_config
 from worker.batches import Rows, collate, eval_batches
 from worker.encode import CHUNK, Encoded
+from worker.memory import in_parts
 
 OVERLAP = 0.25  # of a window's room, shared by two neighbours
 
@@ -188,15 +189,19 @@ def word_logits(
     classes = text_config(model).num_labels
     result = np.zeros((len(windows.words), classes), dtype=np.float32)
     training = model.training
-    model.eval()
     padding = pad_id(model)
+
+    def read(rows: Rows) -> None:
+        lines, columns, marks = windows.marks(rows)
+        logits: Tensor = model(**collate(windows.encoded, rows, padding, device)).logits
+        at = torch.from_numpy(lines).to(device), torch.from_numpy(columns).to(device)
+        result[marks] = logits[at].float().cpu().numpy()
+
+    model.eval()
     try:
         with torch.inference_mode():
             for rows in eval_batches(windows.encoded.lengths, batch_size):
-                lines, columns, marks = windows.marks(rows)
-                logits: Tensor = model(**collate(windows.encoded, rows, padding, device)).logits
-                at = torch.from_numpy(lines).to(device), torch.from_numpy(columns).to(device)
-                result[marks] = logits[at].float().cpu().numpy()
+                in_parts(read, rows)
     finally:
         model.train(training)
     return result

@@ -30,6 +30,18 @@ def test_rows_come_back_in_their_order(case: Callable[..., Case]) -> None:
     np.testing.assert_allclose(logits(loaded.model, loaded.data, 7, CPU), expected, atol=1e-5)
 
 
+def test_a_batch_too_large_for_the_memory_is_read_in_halves(case: Callable[..., Case]) -> None:
+    loaded = case("bert")
+    expected = logits(loaded.model, loaded.data, 4, CPU)
+
+    def refuse(_module: object, _args: object, inputs: dict[str, torch.Tensor]) -> None:
+        if len(inputs["input_ids"]) > 5:
+            torch.empty(2**58)
+
+    loaded.model.register_forward_pre_hook(refuse, with_kwargs=True)
+    np.testing.assert_allclose(logits(loaded.model, loaded.data, 16, CPU), expected, atol=1e-5)
+
+
 def test_gpt2_is_read_at_the_last_real_token(case: Callable[..., Case]) -> None:
     loaded = case("gpt2")
     loaded.model.eval()

@@ -1,9 +1,10 @@
 """Memory that runs out: told from a bug, and fewer rows at a time until it suffices."""
 
+import numpy as np
 import pytest
 import torch
 
-from worker.memory import Trial, fitting, halved, memory_full
+from worker.memory import Trial, halved, in_parts, memory_full
 from worker.ranks import ALONE
 
 
@@ -20,16 +21,19 @@ def test_memory_that_ran_out_is_told_from_a_bug() -> None:
     assert not memory_full(RuntimeError("The size of tensor a must match the size of tensor b"))
 
 
-def test_half_as_many_rows_are_tried_until_they_fit() -> None:
-    assert len(fitting(allocate, 64)) == 4
-    assert len(fitting(allocate, 5)) == 2
+def test_what_does_not_fit_is_done_in_halves() -> None:
+    rows = np.arange(13)
+    found = in_parts(lambda part: (allocate(len(part)), part)[1], rows)
+    assert [len(part) for part in found] == [3, 3, 3, 4]
+    np.testing.assert_array_equal(np.concatenate(found), rows)
+    assert in_parts(len, [1, 2, 3]) == [3]
 
 
 def test_what_does_not_fit_at_all_and_what_is_no_lack_of_memory_is_raised() -> None:
     with pytest.raises(RuntimeError, match="can't allocate memory"):
-        fitting(lambda _rows: allocate(5), 8)
+        in_parts(lambda _part: allocate(5), list(range(8)))
     with pytest.raises(ValueError, match="a bug"):
-        fitting(lambda _rows: _bug(), 8)
+        in_parts(lambda _part: _bug(), list(range(8)))
 
 
 def test_a_trial_tells_whether_it_fitted() -> None:
