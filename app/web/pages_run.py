@@ -23,8 +23,8 @@ def charts(
     theme: Annotated[Literal["light", "dark"], Query()] = "light",
     task: Annotated[str, Query(max_length=40)] = "classification",
 ) -> dict[str, Any]:
-    """The figures, without data: the same for every run of a task."""
-    if task not in TASKS:
+    """The figures, without data: the same for every run of a task. `task` empty: those that any run has."""
+    if task and task not in TASKS:
         raise NotFound(f"There is no task {task!r} to draw charts for; there are {', '.join(TASKS)}.")
     return figures(theme, standing.curves_of(task))
 

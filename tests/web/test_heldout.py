@@ -173,3 +173,19 @@ def test_rows_are_drawn_by_what_they_hold(
     check(part)
     for one in seen:
         assert one in words(part)
+
+
+def test_what_stretches_over_many_lines_is_folded(
+    client: TestClient, services: Services, upload: Upload
+) -> None:
+    detail = {"prompt": "p", "reference": "r", "output": "line\n" * 40 + "the end", "loss": 2.0}
+    short = {**detail, "output": "one\ntwo"}
+    rows = [Prediction(row, "p", "r", "x", True, 9.0, (), one) for row, one in enumerate((detail, short))]
+    run_id = finished(services, "generation", upload()["id"], predictions=rows)
+
+    found = client.get(f"/runs/{run_id}/errors").text
+
+    assert found.count('<details class="folded">') == 1
+    assert "the end</span></summary></details>" in found and "one\ntwo</td>" in found.replace(
+        "\n</td>", "</td>"
+    )
