@@ -16,6 +16,7 @@ class ModelInfo:
 
     `family`: config.json's model_type. `max_length`: longest input in tokens, None: no fixed limit.
     `bytes`: size of the weights' files. `path`: the folder, None for a hub model that isn't fetched yet.
+    `cautions`: what is to be known before it does one of its tasks, by task.
     `languages`: codes with which its tokenizer marks source and target texts (mBART, NLLB), [] without.
     """
 
@@ -29,6 +30,7 @@ class ModelInfo:
     path: Path | None = None
     bytes: int | None = None
     note: str = ""
+    cautions: dict[str, str] = field(default_factory=dict)
     languages: list[str] = field(default_factory=list)
     has_chat_template: bool = False
 

@@ -29,5 +29,6 @@ def starter() -> ModelInfo:
     return replace(
         info,
         max_length=min(info.max_length or MAX_LENGTH, MAX_LENGTH),
-        note="all-MiniLM-L6-v2 · English · needs no network · no head for masked words: adaptation begins with a new one",
+        note="all-MiniLM-L6-v2 · English · needs no network",
+        cautions={"adaptation": "no head for masked words: adaptation begins with a new one"},
     )

@@ -49,6 +49,7 @@ def offers_for(services: Services, task: Task) -> Offers:
     cards = [
         {
             **model_view(model),
+            "note": " · ".join(filter(None, [model.note, model.cautions.get(task.ability, "")])),
             "size": model.size(),
             "tag": _TAGS.get(model.kind, model.kind),
             "off": _why_not(task, model),

@@ -31,9 +31,10 @@ def test_what_the_starter_is() -> None:
     assert (info.tasks, info.architecture) == (tasks_for("bert"), "encoder")
 
 
-def test_its_note_says_that_it_has_no_head_for_masked_words() -> None:
+def test_an_adaptation_is_told_that_it_has_no_head_for_masked_words() -> None:
     from safetensors import safe_open
 
     with safe_open(starter_folder() / "model.safetensors", framework="numpy") as weights:
         assert not [name for name in weights.keys() if "predictions" in name]  # noqa: SIM118
-    assert "no head for masked words" in starter().note
+    assert "no head for masked words" in starter().cautions["adaptation"]
+    assert "masked words" not in starter().note

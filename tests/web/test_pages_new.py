@@ -66,6 +66,15 @@ def test_a_ninth_task_needs_no_change_to_the_form(client: TestClient, upload: Up
     assert list(told["problems"]) == ["reply"]
 
 
+def test_a_model_is_cautioned_about_for_the_task_that_it_is_about(client: TestClient, upload: Upload) -> None:
+    dataset = upload()["id"]
+    said = [
+        "no head for masked words" in page(client, f"/runs/new?dataset={dataset}&task={task}")
+        for task in ("adaptation", "classification", "tagging")
+    ]
+    assert said == [True, False, False]
+
+
 def test_another_task_keeps_what_was_typed(client: TestClient, upload: Upload) -> None:
     view = upload()
     asked = {"dataset": view["id"], "made_for": view["id"], "task": "score", "epochs": "7", "name": HOSTILE}
