@@ -5,7 +5,7 @@ The rules of a strategy are patterns in order, the first match wins, and one tha
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,11 @@ class Group:
     scale: float
     weight_decay: float
     start: float = 0.0  # share of the steps before which they have no gradient
+
+
+def exactly(names: Iterable[str]) -> str:
+    """The pattern that matches these names."""
+    return "|".join(map(re.escape, names))
 
 
 def parameter_groups(model: nn.Module, rules: Sequence[Rule], weight_decay: float) -> tuple[Group, ...]:

@@ -71,4 +71,4 @@ class Lora(Strict):
     )
 
 
-Strategy = Annotated[Full | Head | Partial | Gradual, Field(discriminator="kind")]
+Strategy = Annotated[Full | Head | Partial | Gradual | Lora, Field(discriminator="kind")]

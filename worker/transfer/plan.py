@@ -1,14 +1,13 @@
 """What a transfer strategy hands to the loop."""
 
 import math
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from worker.optim import Group, Rule, parameter_groups
+from worker.optim import Group, Rule, exactly, parameter_groups
 from worker.transfer.blocks import Stack, stack_of
 
 NEVER = math.inf
@@ -20,14 +19,16 @@ class Plan:
 
     Parameters that are in no group are frozen. `modules`: (module, the share of the steps from which it is in training mode);
     others always are. `frozen`: the blocks from the bottom that never learn, nor does anything before them: their output is
-    the same in each epoch. `finish(folder)`: turns the trained model into the one that is downloaded, in place; what is to
-    lie beside it is written to `folder`.
+    the same in each epoch. `finish()`: turns the trained model into the one that is measured and downloaded, in place.
+    `beside(folder, base)`, after that: writes what lies beside the download into the new `folder`; `base`: the name of the
+    pre-trained model.
     """
 
     groups: tuple[Group, ...]
     modules: tuple[tuple[nn.Module, float], ...] = ()
     frozen: tuple[nn.Module, ...] = ()
-    finish: Callable[[Path], None] | None = None
+    finish: Callable[[], None] | None = None
+    beside: Callable[[Path, str], None] | None = None
 
     @property
     def trainable(self) -> int:
@@ -77,7 +78,7 @@ def layered(
     for level, names in ((level, stack.of(level)) for level in range(stack.top, -1, -1)):
         if names and starts[level] < NEVER:
             scale = 1.0 if layer_decay is None else layer_decay ** (stack.top - level)
-            rules.append(Rule("|".join(map(re.escape, names)), scale, starts[level]))
+            rules.append(Rule(exactly(names), scale, starts[level]))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(starts[stack.level[name]] < NEVER)
     frozen = 0
