@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,21 @@ STARTER_BASE = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 def export_model(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", card: str, folder: Path
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    card: str,
+    folder: Path,
+    beside: Iterable[Callable[[Path], None]] = (),
 ) -> None:
-    """Writes config, float32 safetensors, tokenizer and README.md into `folder`, replacing an older one."""
+    """Writes config, float32 safetensors, tokenizer and README.md into `folder`, replacing an older one; each of `beside`
+    may add files to it."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     model.save_pretrained(part, safe_serialization=True)
     tokenizer.save_pretrained(part)
     (part / "README.md").write_text(card, encoding="utf-8")
+    for add in beside:
+        add(part)
     for path in part.rglob("*"):
         _sync(path)
     shutil.rmtree(folder, ignore_errors=True)
@@ -60,8 +68,9 @@ def model_card(
     labels: list[str],
     metrics: dict[str, float] | None,
     baselines: dict[str, dict[str, float]] | None,
+    more: Iterable[str] = (),
 ) -> str:
-    """README.md of the download: what it is, from which data, how good, how to load it.
+    """README.md of the download: what it is, from which data, how good, how to load it. `more`: lines on what else is in it.
 
     `family`: config.json's model_type. `dataset`: name, version and sha256. `metrics`: on the held-out part, None if it was not measured.
     """
@@ -90,6 +99,7 @@ def model_card(
         "```",
         "",
         "FOLDER is the folder that holds this file. The weights are float32 safetensors.",
+        *more,
         "",
         "## How good it is",
         "",

@@ -1,5 +1,7 @@
 """What the loop's events look like from outside: points of the curves, progress, time left, log lines."""
 
+import math
+
 from app.core.events import PointValue
 from worker.loop import Evaluated, Halved, Started, Step, Stopped
 from worker.recorder import Recorder
@@ -23,7 +25,7 @@ class Progress:
         self._recorder.progress(steps=event.steps)
         self._recorder.log(
             "info",
-            f"{event.trainable / 1e6:.1f} of {event.parameters / 1e6:.1f} M parameters learn, "
+            f"{_count(event.trainable)} of {_count(event.parameters)} parameters learn, "
             f"{event.steps} steps ({event.warmup} of warm-up), {event.dtype} on {event.device}.",
         )
 
@@ -47,7 +49,11 @@ class Progress:
             "train/examples_per_second": speed,
         }
         self._recorder.points(
-            *(PointValue(series, event.step, value, event.time) for series, value in values.items())
+            *(
+                PointValue(series, event.step, value, event.time)
+                for series, value in values.items()
+                if not math.isnan(value)
+            )
         )
         self._recorder.progress(
             step=event.step,
@@ -80,3 +86,7 @@ class Progress:
     def stopped(self, event: Stopped) -> None:
         if event.reason == "early_stopping":
             self._recorder.log("info", f"Stopped early at step {event.step}: no improvement any more.")
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 100_000 else f"{number:,}"

@@ -79,6 +79,10 @@ class Outcome:
     results: dict[str, Any]
     predictions: list[Prediction]
 
+    def add(self, results: dict[str, Any]) -> None:
+        """More results; their notes come after those that are there."""
+        self.results.update(results, notes=[*self.results.get("notes", []), *results.get("notes", [])])
+
 
 class TorchTask(ABC):
     """One run's task. Made from the spec, the examples of all parts and the device."""

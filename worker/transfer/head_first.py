@@ -1,0 +1,74 @@
+"""LP-FT: the head is fitted on the frozen trunk, and then everything learns (Kumar et al. 2022, "Fine-Tuning can Distort
+Pretrained Features and Underperform Out-of-Distribution")."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from worker.loop import Event, NonFiniteLoss, Step
+from worker.losses import SequenceLoss
+from worker.tasks.base import HeadTask, Part
+from worker.tasks.score import last_layer
+from worker.transfer.blocks import stack_of
+from worker.transfer.path import Judge, along, finished, fit_of, put
+from worker.transfer.pooling import Reader, of_texts
+
+HEAD_ONLY = (
+    "head_only.safetensors"  # in the attempt's folder: what is above the trunk, before the rest learns
+)
+
+
+@dataclass(frozen=True)
+class HeadFirst:
+    """Of a head that was fitted before everything else learns: its figures on the held-out part, and how long it took."""
+
+    metrics: dict[str, float]
+    iterations: int
+    seconds: float
+
+
+def head_first(
+    model: Any,
+    task: HeadTask,
+    objective: SequenceLoss,
+    parts: tuple[Part, Part, Part],
+    primary: str,
+    lower: bool,
+    device: torch.device,
+) -> HeadFirst:
+    """Fits the last layer on the frozen model (train, validation; the figures are of test) and leaves it in `model`.
+
+    It reads what the class's own head makes of a text: a hidden layer that passes its input on would have weights of
+    another size than a pre-trained model's, and could not go on learning at the same rate.
+    """
+    began = time.perf_counter()
+    layer = last_layer(model)
+    model.to(device)
+    reader = Reader(model, layer, task, device)
+    learn, judge, held = (reader.features(part, tell=task.tell).own for part in parts)
+    try:
+        fit = fit_of(learn, objective, layer.out_features, layer.bias is not None)
+    except ValueError as error:
+        raise NonFiniteLoss(1, 1.0) from error
+    steps = 0
+
+    def seen(event: Event) -> None:
+        nonlocal steps
+        steps = event.step if isinstance(event, Step) else steps
+        task.tell(0, 0)
+
+    chosen = finished(along(fit, Judge(task, judge, parts[1], primary, lower), lambda _: None), seen)
+    put(chosen, layer)
+    _, validation, test = parts
+    logits = of_texts(chosen.logits(judge), validation), of_texts(chosen.logits(held), test)
+    metrics = task.figures(logits[0], validation, logits[1], test)
+    return HeadFirst(metrics, steps, time.perf_counter() - began)
+
+
+def head_of(model: Any) -> dict[str, Tensor]:
+    """All of `model` that is not the trunk's as it came: with the folder it began with, the head-only model."""
+    stack, parameters = stack_of(model), dict(model.named_parameters())
+    return {name: parameters[name].detach().cpu().contiguous() for name in stack.of(stack.top)}
