@@ -26,6 +26,7 @@ from app.tasks import task as task_named
 from app.tasks.examples import Examples, load_examples, part_sizes
 from worker import plan
 from worker.backbone import pick_device
+from worker.distributed import ALONE, Meeting
 from worker.export import export_model, model_card, zip_folder
 from worker.loop import Evaluated, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
@@ -54,11 +55,13 @@ class Finetune:
         run_id: str,
         attempt: int,
         spec: RunSpec,
+        meeting: Meeting = ALONE,
     ) -> None:
+        """`meeting`: with the other processes that train this run."""
         self.settings, self.files, self.database = settings, files, database
         self.recorder, self.run_id, self.attempt, self.spec = recorder, run_id, attempt, spec
         self.store = DatasetStore(database, files)
-        self.device = pick_device()
+        self.device, self.meeting = pick_device(), meeting
         self.plan_file = files.run(run_id) / "plan.json"
         self.frozen: dict[str, Any]  # what plan_file holds
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
@@ -67,18 +70,47 @@ class Finetune:
         self.model: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         self.task: TorchTask
+        self.examples: Examples
         self.rows: dict[str, int]
 
     def run(self) -> dict[str, Any]:
         """Does it all; returns the columns for the run's end: metrics, baselines, results."""
+        recorder = self.recorder
+        train_part, validation, test = self._prepare()
+        self._train(train_part, validation)
+        recorder.progress(phase="testing", eta_seconds=None)
+        test = test or self._encode(self.examples.part("test"))
+        self._check_cancel()
+        outcome = self.task.measure(self.model, train_part, validation, test)
+        self._check_cancel()
+        cut = [part.truncated for part in (train_part, validation, test)]
+        outcome.results.update(truncated=sum(cut), advice=self.advice)
+        recorder.progress(phase="exporting")
+        self._export(outcome)
+        return {
+            "metrics": outcome.metrics,
+            "baselines": outcome.baselines,
+            "results": outcome.results,
+            "weights_sha256": folder_sha256(self.files.model(self.run_id)),
+        }
+
+    def help(self) -> None:
+        """What a process that is not the run's first does: the same up to the end of the training, and nothing is saved."""
+        train_part, validation, _ = self._prepare()
+        self._train(train_part, validation)
+
+    def _prepare(self) -> tuple[Part, Part, Part | None]:
+        """Rows and model, encoded: train, validation and, if it has been looked at already, test."""
         spec, recorder = self.spec, self.recorder
         assert spec.max_length is not None and spec.batch_size is not None
-        self.frozen, differences = plan.frozen_plan(self.plan_file, self.device, spec.batch_size)
+        self.frozen, differences = plan.frozen_plan(
+            self.plan_file, self.device, spec.batch_size, self.meeting.world
+        )
         plan.apply(self.frozen)
         if differences:
             recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
         recorder.progress(phase="reading")
-        examples = load_examples(self.store, self.files, spec)
+        self.examples = examples = load_examples(self.store, self.files, spec)
         self.task = torch_task(spec.task)(spec, examples, self.device)
         self.task.tell = lambda _done, _total: self._check_cancel()
         self.rows = part_sizes(examples)
@@ -94,29 +126,13 @@ class Finetune:
             self._encode(examples.part("validation")),
         )
         test: Part | None = None
-        if self.task.looks_before:
+        if self.task.looks_before and self.meeting.first:
             test = self._encode(examples.part("test"))
             recorder.progress(phase="measuring the model as it is")
             self.model.to(self.device)  # type: ignore[arg-type]
             self.task.before(self.model, validation, test)
             self._check_cancel()
-        recorder.progress(phase="training")
-        self._train(train_part, validation)
-        recorder.progress(phase="testing", eta_seconds=None)
-        test = test or self._encode(examples.part("test"))
-        self._check_cancel()
-        outcome = self.task.measure(self.model, train_part, validation, test)
-        self._check_cancel()
-        cut = [part.truncated for part in (train_part, validation, test)]
-        outcome.results.update(truncated=sum(cut), advice=self.advice)
-        recorder.progress(phase="exporting")
-        self._export(outcome)
-        return {
-            "metrics": outcome.metrics,
-            "baselines": outcome.baselines,
-            "results": outcome.results,
-            "weights_sha256": folder_sha256(self.files.model(self.run_id)),
-        }
+        return train_part, validation, test
 
     def keep_best(self) -> bool:
         """After a cancel: exports the best weights so far; False if nothing was evaluated yet."""
@@ -168,7 +184,8 @@ class Finetune:
         return part
 
     def _train(self, train_part: Part, validation: Part) -> None:
-        recipe = self._recipe()
+        self.recorder.progress(phase="training")
+        recipe, ranks = self._recipe(), self.meeting.join()
         task = task_named(self.spec.task)
         objective = self.task.objective(self.model, train_part)
         steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
@@ -182,6 +199,7 @@ class Finetune:
             task.primary,
             self.device,
             lower=task.primary_is_lower,
+            ranks=ranks,
         )
         for event in events:
             match event:
@@ -189,14 +207,15 @@ class Finetune:
                     progress.started(event)
                 case Halved():
                     progress.halved(event)
-                    plan.note(self.plan_file, micro_batch=event.micro_batch)
+                    if ranks.first:
+                        plan.note(self.plan_file, micro_batch=event.micro_batch)
                 case Step():
                     progress.step(event)
                 case Evaluated():
-                    if event.best:
+                    if event.best and ranks.first:
                         self._save_best(event)
                     progress.evaluated(event)
-                    if samples := self.task.samples(self.model, validation):
+                    if ranks.first and (samples := self.task.samples(self.model, validation)):
                         self.recorder.samples(event.step, event.epoch, samples)
                 case Stopped():
                     progress.stopped(event)

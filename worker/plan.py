@@ -16,11 +16,13 @@ from app.core.files import read_json, write_json, write_json_once
 from worker.batches import ORDER_VERSION
 
 
-def frozen_plan(path: Path, device: torch.device, micro_batch: int) -> tuple[dict[str, Any], list[str]]:
+def frozen_plan(
+    path: Path, device: torch.device, micro_batch: int, processes: int = 1
+) -> tuple[dict[str, Any], list[str]]:
     """The run's plan (written now if this is the first attempt) and why this machine can't repeat it exactly."""
-    now = current_plan(device, micro_batch)
+    now = current_plan(device, micro_batch, processes)
     plan: dict[str, Any] = write_json_once(path, now)
-    fixed = ("device", "dtype", "libraries", "cpu", "order_version")
+    fixed = ("processes", "device", "dtype", "libraries", "cpu", "order_version")
     differences = [
         f"{name} was {plan.get(name)} and is {now[name]}" for name in fixed if plan.get(name) != now[name]
     ]
@@ -32,10 +34,12 @@ def note(path: Path, **settled: Any) -> None:
     write_json(path, read_json(path) | settled)
 
 
-def current_plan(device: torch.device, micro_batch: int) -> dict[str, Any]:
+def current_plan(device: torch.device, micro_batch: int, processes: int = 1) -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return {
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processes": processes,
+        "threads": max(1, cores // processes),
         "interop_threads": 1,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "dtype": "bfloat16 autocast" if bf16 else "float32",

@@ -31,6 +31,7 @@ from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
+from worker.distributed import Helpers
 from worker.finetune import Cancelled, Finetune
 from worker.loop import NonFiniteLoss
 from worker.memory import memory_full
@@ -52,7 +53,7 @@ def main() -> None:
         return  # the supervisor has gone, or does not need us any more
     order = json.loads(line)
     _log_to(Path(order["log"]))
-    threading.Thread(target=_die_with_supervisor, name="lifeline", daemon=True).start()
+    threading.Thread(target=die_with_parent, name="lifeline", daemon=True).start()
     settings = Settings()
     train_run(settings, order["run_id"], order["attempt"])
     logging.shutdown()
@@ -68,9 +69,10 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
     with _run_lock(files.run(run_id) / "lock"):
         remove_stale(files.run(run_id))
         recorder = Recorder(database, run_id, attempt)
-        finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec)
+        helpers = Helpers(settings, run_id, attempt, files.attempt(run_id, attempt))
+        finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec, helpers.meeting)
         end = _End(database, run_id, attempt)
-        with recorder:
+        with recorder, helpers:
             try:
                 outcome = finetune.run()
                 recorder.flush()
@@ -88,6 +90,7 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 end.failed(error.as_dict(), recorder)
             except Exception as error:
                 traceback.print_exc()
+                helpers.end_with_the_dead()
                 if memory_full(error):
                     message = "The memory is too small. Use a smaller batch size or a shorter maximum length."
                     end.failed({"kind": "memory", "message": message}, recorder)
@@ -195,8 +198,8 @@ def _log_to(path: Path) -> None:
     )
 
 
-def _die_with_supervisor() -> None:
-    """Standard input closes when the supervisor dies: without it nobody would end a trainer that hangs."""
+def die_with_parent() -> None:
+    """Standard input closes when who started us dies: without it nobody would end a trainer that hangs."""
     while os.read(0, 4096):
         pass
     os._exit(EXIT_ORPHANED)

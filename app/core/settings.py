@@ -33,6 +33,11 @@ class Settings(BaseSettings):
     offline: bool = Field(
         default=False, description="1: never ask the model hub; only local models are offered."
     )
+    processes: int = Field(
+        default=0,
+        ge=0,
+        description="Processes that train a run together; 0: one for each GPU, without a GPU one.",
+    )
     behind_loopback: bool = Field(
         default=False,
         description="1: permit binding 0.0.0.0 in a container that is published on 127.0.0.1 only.",

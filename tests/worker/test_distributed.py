@@ -1,0 +1,125 @@
+"""Several real processes that train one model: over gloo, on the CPU."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from app.core.db import Database
+from app.core.files import Files
+from app.core.settings import Settings
+from app.core.tables import Run
+from tests.waiting import until
+from tests.worker.test_supervisor import Launch, in_background, launch, losses, read, wait_for_step
+from tests.worker.together import everything
+from worker.ranks import ALONE
+from worker.supervisor import Supervisor
+
+__all__ = ["launch"]
+
+pytestmark = pytest.mark.slow
+Found = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]) -> list[Found]:
+    """What two processes found, one of them with the loop's steps of two."""
+    out = tmp_path_factory.mktemp("together")
+    command = [sys.executable, "-m", "tests.worker.together", str(folders["bert"].parent), str(out)]
+    processes = [subprocess.Popen([*command, str(rank), "2"]) for rank in range(2)]
+    assert [process.wait() for process in processes] == [0, 0]
+    return [json.loads((out / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone(folders: dict[str, Path]) -> Found:
+    return everything(folders["bert"].parent, ALONE)
+
+
+@pytest.mark.parametrize("name", ["still", "gradual", "memory"])
+def test_two_processes_learn_as_one(together: list[Found], alone: Found, name: str) -> None:
+    assert len(alone[name]["losses"]) == 10
+    for found in together:
+        np.testing.assert_allclose(found[name]["losses"], alone[name]["losses"], atol=1e-5)
+        np.testing.assert_allclose(found[name]["norms"], alone[name]["norms"], atol=1e-4)
+
+
+def test_all_processes_end_with_the_same_bits(together: list[Found]) -> None:
+    assert together[0] == together[1]
+
+
+def test_with_dropout_two_processes_give_the_same_bits_again(together: list[Found], alone: Found) -> None:
+    first = together[0]
+    assert first["dropout"] == first["dropout again"]
+    # A part has the same dropout whoever works on it.
+    np.testing.assert_allclose(first["dropout"]["losses"], alone["dropout"]["losses"], atol=1e-5)
+
+
+def test_only_the_first_judges_and_all_know(together: list[Found]) -> None:
+    assert [found["still"]["scores"] for found in together] == [[0.25, 0.25]] * 2
+
+
+def test_where_one_lacks_memory_all_take_smaller_parts(together: list[Found]) -> None:
+    assert [found["memory"]["halved"] for found in together] == [[[1, 2]]] * 2
+
+
+@pytest.fixture
+def pair(settings: Settings) -> Any:
+    """A supervisor whose trainers are two processes each."""
+    supervisor = Supervisor(settings.model_copy(update={"processes": 2}), keep_warm=False)
+    yield supervisor
+    supervisor.stop()
+
+
+def helper(run: Run) -> psutil.Process | None:
+    """The second process of a run, once it has joined."""
+    assert run.pid is not None
+    return next(iter(psutil.Process(run.pid).children()), None)
+
+
+def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
+    pair: Supervisor, settings: Settings, launch: Launch, database: Database, files: Files
+) -> None:
+    one, two = launch(accumulation=2), launch(accumulation=2)
+    Supervisor(settings, keep_warm=False).supervise(one)
+    pair.supervise(two)
+    for run_id in (one, two):
+        run = read(database, run_id)
+        assert (run.state, run.error) == ("succeeded", None)
+    assert json.loads((files.run(two) / "plan.json").read_text())["processes"] == 2
+    assert losses(database, two)["step"] == losses(database, one)["step"]
+    np.testing.assert_allclose(losses(database, two)["value"], losses(database, one)["value"], atol=1e-5)
+
+
+def test_a_second_process_that_is_killed_ends_the_attempt_and_the_run_goes_on(
+    pair: Supervisor, launch: Launch, database: Database
+) -> None:
+    run_id = launch(epochs=40)
+    watching = in_background(pair, run_id)
+    run = wait_for_step(database, run_id, 3)
+    second = until(lambda: helper(run), "the second process")
+    os.kill(second.pid, signal.SIGKILL)
+    watching.join()
+    run = read(database, run_id)
+    assert (run.state, run.failures) == ("queued", 0)
+    assert not psutil.pid_exists(second.pid)
+
+
+def test_with_the_trainer_its_other_process_ends(
+    pair: Supervisor, launch: Launch, database: Database
+) -> None:
+    run_id = launch(epochs=40)
+    watching = in_background(pair, run_id)
+    run = wait_for_step(database, run_id, 3)
+    second = until(lambda: helper(run), "the second process")
+    assert run.pid is not None
+    os.kill(run.pid, signal.SIGKILL)
+    watching.join()
+    until(lambda: not second.is_running(), "the end of the second process")
