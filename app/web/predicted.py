@@ -91,6 +91,7 @@ def section(services: Services, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "can_predict_files": can,
         "files": files,
+        "takes_tokens": can and TASKS[run.task].takes_tokens,
         "file_columns": default_columns(RunSpec.model_validate(run.spec)) if can else {},
         "files_live": any(one["state"] in ("queued", "running") for one in files),
     }

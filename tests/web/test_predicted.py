@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +14,7 @@ from app.datasets.upload import Incoming
 from app.web import predicted
 from app.web.services import Services
 from tests.web.conftest import Trainer
+from tests.web.gallery import finished
 
 
 @pytest.fixture
@@ -57,3 +59,12 @@ def test_what_dead_uploads_left_goes_at_the_next_start(
     predicted.sweep(services)
     assert {folder.name for folder in left(services, run_id)} == {known["id"], living.name}
     upload.abort()
+
+
+@pytest.mark.parametrize(("task", "told"), [("tagging", True), ("score", False)])
+def test_a_run_that_takes_tokens_says_that_a_file_may_have_one_a_row(
+    client: TestClient, services: Services, upload: Callable[..., dict[str, Any]], task: str, told: bool
+) -> None:
+    run_id = finished(services, task, upload()["id"])
+
+    assert ("One token a row" in client.get(f"/runs/{run_id}/files").text) is told
