@@ -75,6 +75,7 @@ def test_a_killed_run_of_any_task_ends_with_the_weights_of_an_undisturbed_one(
     launcher, spec = prepared(name, settings, database, files)
     undisturbed, disturbed = launcher.launch(spec), launcher.launch(spec)
     supervisor.supervise(undisturbed)
+    assert read(database, undisturbed).state == "succeeded", read(database, undisturbed).error
     watching = in_background(supervisor, disturbed)
     pid = wait_for_step(database, disturbed, 3).pid
     assert pid is not None
