@@ -74,9 +74,9 @@ def processes(settings: Settings) -> int:
 class Helpers(AbstractContextManager["Helpers"]):
     """The other processes of an attempt. Leaving it ends them."""
 
-    def __init__(self, settings: Settings, run_id: str, attempt: int, folder: Path) -> None:
-        """`folder`: that of the attempt."""
-        self.meeting = Meeting(0, processes(settings), folder.absolute() / "meeting")
+    def __init__(self, settings: Settings, run_id: str, attempt: int, folder: Path, world: int) -> None:
+        """`folder`: that of the attempt; `world`: how many processes there are with this one."""
+        self.meeting = Meeting(0, world, folder.absolute() / "meeting")
         self._settings, self._order = settings, {"run_id": run_id, "attempt": attempt}
         self._started: list[subprocess.Popen[bytes]] = []
         self._over = threading.Event()

@@ -31,7 +31,7 @@ from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
-from worker.distributed import Helpers
+from worker.distributed import Helpers, processes
 from worker.finetune import Cancelled, Finetune
 from worker.loop import NonFiniteLoss
 from worker.memory import memory_full
@@ -69,7 +69,8 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
     with _run_lock(files.run(run_id) / "lock"):
         remove_stale(files.run(run_id))
         recorder = Recorder(database, run_id, attempt)
-        helpers = Helpers(settings, run_id, attempt, files.attempt(run_id, attempt))
+        together = 1 if spec.converges else processes(settings)
+        helpers = Helpers(settings, run_id, attempt, files.attempt(run_id, attempt), together)
         finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec, helpers.meeting)
         end = _End(database, run_id, attempt)
         with recorder, helpers:
