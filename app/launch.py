@@ -12,12 +12,13 @@ from app.core.db import Database
 from app.core.errors import Invalid, NotFound, Problem
 from app.core.files import Files, new_id
 from app.core.spec import OPTIONS, RunSpec, parse_spec
-from app.core.strategies import Partial
+from app.core.strategies import Lora, Partial
 from app.core.tables import Dataset
 from app.models.catalog import ModelCatalog
 from app.models.defaults import defaults_for, steps_of
 from app.models.finished import folder_sha256
 from app.models.info import ModelInfo
+from app.models.learning import is_of
 from app.models.stack import stack_of
 from app.tasks import task
 from app.tasks.base import Task
@@ -248,15 +249,26 @@ def _epoch_problems(spec: RunSpec) -> list[Problem]:
 
 
 def _block_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
-    stack = stack_of(model) if isinstance(spec.strategy, Partial) else None
-    if stack is None or not isinstance(spec.strategy, Partial) or spec.strategy.layers <= stack.depth:
+    """What of the strategy the model's blocks don't have."""
+    stack = stack_of(model)
+    if stack is None:
         return []
-    blocks = f"{stack.depth} block{'s' if stack.depth > 1 else ''}"
-    shared = ", which all its layers share" if stack.family == "albert" else ""
-    message = (
-        f"is {spec.strategy.layers}, but {spec.model} has {blocks}{shared}; choose {stack.depth} or less"
-    )
-    return [{"where": "strategy.layers", "message": message}]
+    if isinstance(spec.strategy, Partial) and spec.strategy.layers > stack.depth:
+        blocks = f"{stack.depth} block{'s' if stack.depth > 1 else ''}"
+        shared = f", which runs {stack.repeats} times" if stack.repeats > 1 else ""
+        message = (
+            f"is {spec.strategy.layers}, but {spec.model} has {blocks}{shared}; choose {stack.depth} or less"
+        )
+        return [{"where": "strategy.layers", "message": message}]
+    if isinstance(spec.strategy, Lora) and spec.strategy.targets != "auto":
+        names = [name for block in stack.matrices for name in block]
+        there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names))
+        return [
+            {"where": "strategy.targets", "message": f"no block has a matrix {one[:80]!r}; there are {there}"}
+            for one in spec.strategy.targets
+            if not any(is_of(name, one) for name in names)
+        ]
+    return []
 
 
 def _length_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:

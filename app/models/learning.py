@@ -10,9 +10,11 @@ from itertools import pairwise
 from typing import Any
 
 from app.core.strategies import Gradual, Lora, Partial
+from app.models.families import FAMILIES
 from app.models.stack import Stack
 
 NEVER = math.inf
+ENCODERS = {name for name, family in FAMILIES.items() if family.kind == "encoder"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ def levels_of(stack: Stack, strategy: Any, head: int, own_head: bool = True) -> 
     for level, (name, numbers) in enumerate(zip(names, (stack.embeddings, *stack.blocks, head), strict=True)):
         start = STARTS[strategy.kind](strategy, level, top)
         adapted = isinstance(strategy, Lora) and 0 < level < top
-        if isinstance(strategy, Lora) and level == top and not own_head:
-            start = NEVER
         learns = numbers if start < NEVER else 0
+        if isinstance(strategy, Lora) and level == top and not own_head:
+            # What is as wide as the vocabulary stays as it is.
+            learns = max(0, numbers - stack.words) if stack.family in ENCODERS else 0
+            start = start if learns else NEVER
         if adapted:
             start, learns = 0.0, _adapter(strategy, stack.matrices[level - 1])
         scale = 1.0 if decay is None else decay ** (top - level)
@@ -110,13 +114,18 @@ def words_of(strategy: Mapping[str, Any], blocks: int | None = None) -> str:
     return text + decayed + (", head fitted first" if strategy.get("head_first") else "")
 
 
+def is_of(matrix: str, target: str) -> bool:
+    """Whether a target of LoRA, as q_proj or mlp.down_proj, names a matrix."""
+    return matrix == target or matrix.endswith(f".{target}")
+
+
 def _adapter(strategy: Lora, matrices: Mapping[str, tuple[int, int]]) -> int:
     """Two thin matrices beside each targeted one. Hu et al. 2022, section 4.1."""
     targets = None if strategy.targets == "auto" else tuple(strategy.targets)
     return sum(
         strategy.rank * (out + into)
         for name, (out, into) in matrices.items()
-        if targets is None or any(name == one or name.endswith(f".{one}") for one in targets)
+        if targets is None or any(is_of(name, one) for one in targets)
     )
 
 

@@ -34,7 +34,8 @@ _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_atte
 class Stack:
     """`embeddings`, `blocks`: numbers that learn, each level. `matrices`: of each block, name → (out, in).
     `vocabulary`: numbers of the head of pre-training, without what is tied to the embeddings; 0 if the folder has none.
-    `hidden`: width; `heads`: of the attention; `words`, `narrow`: rows and columns of the embedding table."""
+    `hidden`: width; `heads`: of the attention; `words`, `narrow`: rows and columns of the embedding table.
+    `repeats`: how often each block runs (ALBERT's, again and again)."""
 
     family: str
     embeddings: int
@@ -45,6 +46,7 @@ class Stack:
     heads: int
     words: int
     narrow: int
+    repeats: int = 1
 
     @property
     def depth(self) -> int:
@@ -126,6 +128,9 @@ def stack_from(shapes: Shapes, config: Mapping[str, Any]) -> Stack | None:
         heads=_first(config, _HEADS) or 12,
         words=table[0],
         narrow=table[1],
+        repeats=max(1, _first(config, ("num_hidden_layers",)) // len(places))
+        if config.get("model_type") == "albert"
+        else 1,
     )
 
 

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.errors import HeadstartError
+from app.models.info import ModelInfo
 from app.tasks import TASKS
 from app.tasks.base import Role, Task
 from app.web import actions, guess, values
+from app.web.fields import MAIN, MORE, OPTION_FIELDS
 from app.web.form import (
     FINISHED,
     FRACTIONS,
-    MAIN,
-    MORE,
-    OPTION_FIELDS,
     OTHER,
     SPLITS,
     by_field,
@@ -22,8 +21,10 @@ from app.web.form import (
     way_key,
     way_of,
 )
+from app.web.learns import CHOICES, choices_for, fields_for
 from app.web.offers import Offers, examples, offers_for, wanted
 from app.web.services import Services
+from app.web.stacks import depth_of, model_here, sketch
 
 
 def form_context(
@@ -49,9 +50,17 @@ def form_context(
     columns = guess.fill(way, view, form) if view and ready else {role.name: "" for role in way}
     offers = offers_for(services, task)
     chosen = _chosen_model(form, offers, fixed=error is not None)
+    strategies = choices_for(task)
+    strategy = form.get("strategy") or "full"
+    if error is None and (
+        strategy not in CHOICES or any(one.off for one in strategies if one.kind == strategy)
+    ):
+        strategy = "full"  # left from another task
+    model = _known(services, chosen)
+    shown = {**form, **chosen, "dataset": dataset_id, "strategy": strategy}
     problems = by_field(actions.problems_of(error), shown_fields(task, way)) if error else {}
     return {
-        "form": {**form, **chosen, "dataset": dataset_id},
+        "form": shown,
         "datasets": datasets,
         "dataset": view,
         "tasks": list(TASKS.values()),
@@ -66,6 +75,10 @@ def form_context(
         "example": "local:NAME" if services.models.offline else examples(task)[0],
         "upfront": _upfront(services, task, chosen, form),
         "options": [one for one in OPTION_FIELDS.values() if one.name in task.options and not one.upfront],
+        "strategies": strategies,
+        "strategy_fields": fields_for(task, strategy),
+        "depth": depth_of(model) if model else None,
+        "stack": sketch(model, task, shown) if model else None,
         "offline": services.models.offline,
         "main": MAIN,
         "more": MORE,
@@ -124,15 +137,16 @@ def _upfront(
 
 def _languages(services: Services, chosen: Mapping[str, str]) -> list[str] | None:
     """The language codes of the model chosen; None if nothing is known of it."""
+    model = _known(services, chosen)
+    return model.languages if model else None
+
+
+def _known(services: Services, chosen: Mapping[str, str]) -> ModelInfo | None:
+    """The model chosen, if that can be told without the hub."""
     model = chosen.get("model", "")
-    if model == OTHER:
-        return None
-    if model == FINISHED:
-        model = chosen.get("model_run", "")
-    try:
-        return services.models.find(model).languages if model else None
-    except HeadstartError:
-        return None
+    return model_here(
+        services, chosen.get({OTHER: "model_other", FINISHED: "model_run"}.get(model, ""), model)
+    )
 
 
 def _no_model(services: Services, task: Task, offers: Offers) -> str:

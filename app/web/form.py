@@ -5,85 +5,16 @@ takes several are ticked: "label:COLUMN".
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from app.core.errors import Problem
 from app.core.spec import OPTIONS, RunSpec
 from app.tasks import TASKS
 from app.tasks.base import Role, Task
+from app.web.fields import MAIN, MORE
+from app.web.learns import DEFAULTS, strategy_fields, strategy_from
+from app.web.learns import OPTIONS as STRATEGY_OPTIONS
 
-
-@dataclass(frozen=True)
-class Field:
-    """A field that can be filled in. Left empty, its default counts; `hint` says what that is about.
-
-    `choices`: (value, words) of a select. `upfront`: stands with the model, not among the settings.
-    """
-
-    name: str
-    title: str
-    hint: str = ""
-    example: str = ""
-    kind: Literal["number", "text", "select", "check", "language"] = "number"
-    choices: tuple[tuple[str, str], ...] = ()
-    upfront: bool = False
-
-
-MAIN = (
-    Field("epochs", "epochs", "times through the training rows"),
-    Field("batch_size", "batch size", "rows an optimiser step"),
-    Field("learning_rate", "learning rate"),
-    Field("max_length", "maximum length", "tokens of a text"),
-    Field("seed", "seed", "same seed, same run"),
-)
-MORE = (
-    Field("warmup_ratio", "warm-up", "share of the steps"),
-    Field("weight_decay", "weight decay"),
-    Field("max_grad_norm", "gradient clip", "largest norm"),
-    Field("accumulation", "accumulation", "micro-batches a step"),
-    Field("eval_steps", "evaluate every", "steps; empty: after each epoch"),
-    Field("early_stopping", "early stopping", "patience in evaluations; empty: off"),
-)
-# How each field of app.core.spec.OPTIONS is asked for; a task's form has those that it lists.
-OPTION_FIELDS = {
-    one.name: one
-    for one in (
-        Field("source_language", "source language", kind="language", upfront=True),
-        Field("target_language", "target language", kind="language", upfront=True),
-        Field(
-            "source_prefix",
-            "put before each source",
-            "T5 wants to be told what to do; other models want nothing here",
-            "translate English to French: ",
-            kind="text",
-            upfront=True,
-        ),
-        Field(
-            "truncation",
-            "texts over the maximum length",
-            kind="select",
-            choices=(
-                ("end", "lose their end"),
-                ("head_tail", "lose their middle"),
-                ("windows", "lose nothing: read in windows; slower"),
-            ),
-        ),
-        Field(
-            "class_weights",
-            "class weights",
-            kind="select",
-            choices=(("", "none: each row counts the same"), ("balanced", "balanced: each class the same")),
-        ),
-        Field("focal_gamma", "focal loss", "gamma, 2 is usual; empty: off"),
-        Field("label_smoothing", "label smoothing", "0 is off, 0.1 is usual"),
-        Field("max_target_length", "maximum target length", "tokens; empty: as maximum length"),
-        Field("num_beams", "beams", "of the search; 1 is fastest"),
-        Field("max_new_tokens", "new tokens", "at most, in a text it writes"),
-        Field("mask_probability", "masked share", "of the tokens"),
-        Field("whole_word_masking", "mask whole words", kind="check"),
-    )
-}
 SPLITS = {
     "random": "random, same share of each label",
     "column": "a column says it",
@@ -95,7 +26,7 @@ OTHER, FINISHED = "other", "finished"  # the model is typed, or chosen among the
 _GENERAL = tuple(field.name for field in MAIN + MORE if field.name != "early_stopping")
 KNOWN = (
     *("dataset", "dataset_version", "task", "name", *_GENERAL, "early_stopping", *OPTIONS, "split"),
-    *("split_column", "split_seed", *FRACTIONS, "model"),
+    *("split_column", "split_seed", *FRACTIONS, "model", "strategy", *STRATEGY_OPTIONS),
 )
 
 
@@ -141,6 +72,9 @@ def spec_from_form(form: Mapping[str, str]) -> dict[str, Any]:
     for name in ("dataset_version", "name", *_GENERAL, *(task.options if task else OPTIONS)):
         if name in given:
             spec[name] = given[name]
+    spec["strategy"] = strategy_from(given)
+    if spec["strategy"]["kind"] != "head":
+        spec.pop("pooling", None)  # left from another choice of strategy
     if "source_prefix" in spec:
         spec["source_prefix"] = form["source_prefix"]  # its last space counts
     if "whole_word_masking" in spec:
@@ -175,6 +109,7 @@ def form_from_spec(
     form.update({"split": split.get("kind", "random"), "split_column": split.get("column")})
     form.update({"split_seed": split.get("seed"), **{name: split.get(name) for name in FRACTIONS}})
     form.update(model_fields(spec.get("model", "starter"), offered, finished))
+    form.update(strategy_fields(spec.get("strategy") or {}))
     return {name: _text(value) for name, value in form.items() if value is not None and value is not False}
 
 
@@ -214,6 +149,8 @@ def field_of(where: str) -> str:
         return (
             rest if rest in FRACTIONS else {"column": "split_column", "seed": "split_seed"}.get(rest, "split")
         )
+    if head == "strategy":
+        return rest.partition(".")[0] if rest.partition(".")[0] in STRATEGY_OPTIONS else "strategy"
     return head if head in KNOWN else ""
 
 
@@ -221,7 +158,10 @@ def plain_defaults() -> dict[str, str]:
     """Defaults that don't depend on model or data, as the form shows them in empty fields."""
     shown = {name: RunSpec.model_fields[name].default for name in (*_GENERAL, *OPTIONS)}
     split = {"train": "0.8", "validation": "0.1", "test": "0.1", "split_seed": "0"}
-    return {**{name: _text(value) for name, value in shown.items() if value is not None}, **split}
+    return {
+        **{name: _text(value) for name, value in {**shown, **DEFAULTS}.items() if value is not None},
+        **split,
+    }
 
 
 def _model(given: Mapping[str, str]) -> str:

@@ -11,8 +11,9 @@ if (form) {
   let asking = null
   let swapping = null
 
-  const show = ({ aside, problems, defaults, why }) => {
+  const show = ({ aside, stack, problems, defaults, why }) => {
     will.innerHTML = aside
+    if (stack !== null) form.querySelector("[data-stack]").innerHTML = stack
     for (const place of form.querySelectorAll("[data-problem]")) {
       const told = (problems[place.dataset.problem] ?? []).join("; ")
       place.textContent = told
@@ -49,6 +50,16 @@ if (form) {
     }
   }
 
+  // At once, before the server has answered with the numbers of it.
+  const slide = (slider) => {
+    slider.parentElement.querySelector("output").value = slider.value
+    for (const level of form.querySelectorAll("[data-stack] li")) {
+      const learns = Number(level.dataset.to) > Number(slider.max) - Number(slider.value)
+      level.classList.toggle("learns", learns)
+      level.classList.toggle("frozen", !learns)
+    }
+  }
+
   // Buttons for browsers without scripts: unseen, they would still be what Enter in a field presses.
   const withoutPlain = (root) => { for (const button of root.querySelectorAll("button.plain")) button.remove() }
 
@@ -78,12 +89,13 @@ if (form) {
   }
 
   // Whoever comes back by the browser's button finds the choices of before, in a page that was made for others.
-  const restored = () => [...form.elements].some((field) => (field.name === "task" || field.name === "way") && field.checked !== field.defaultChecked)
+  const restored = () => [...form.elements].some((field) => ["task", "way", "strategy"].includes(field.name) && field.checked !== field.defaultChecked)
     || !form.elements.dataset.selectedOptions[0]?.defaultSelected
 
   form.addEventListener("input", ({ target }) => {
     // Whoever types or chooses beside a radio button means it.
     if (target.dataset.of && target.value) form.querySelector(`input[name=model][value="${target.dataset.of}"]`).checked = true
+    if (target.matches("[data-slides]")) slide(target)
     splitFields()
     previewLater()
   })
@@ -104,7 +116,7 @@ if (form) {
   })
 
   addEventListener("pageshow", () => {
-    if (restored()) swapAndLook(["columns", "model", "options", "split"])
+    if (restored()) swapAndLook(["columns", "model", "strategy", "learns", "options", "split"])
   })
   withoutPlain(form)
   splitFields()

@@ -17,7 +17,7 @@ def test_another_task_swaps_its_fields_and_keeps_what_was_typed(
     upload(page, toy_file)
     page.get_by_role("button", name="New run").click()
     expect(page.locator("[data-will]")).to_contain_text("classification, 2 classes")
-    page.locator("summary", has_text="3 · Settings").click()
+    page.locator("summary", has_text="4 · Settings").click()
     page.locator("input[name=epochs]").fill("7")
     page.locator("input[name=label_smoothing]").fill("0.25")
 

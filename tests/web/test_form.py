@@ -7,8 +7,8 @@ import pytest
 
 from app.core.spec import OPTIONS, RunSpec, parse_spec
 from app.tasks import TASKS
+from app.web.fields import OPTION_FIELDS
 from app.web.form import (
-    OPTION_FIELDS,
     by_field,
     field_of,
     form_from_spec,
@@ -77,6 +77,7 @@ def test_empty_fields_are_left_out() -> None:
         "columns": {"text": "t", "label": "l"},
         "model": "starter",
         "seed": "3",
+        "strategy": {"kind": "full"},
         "split": {"kind": "random"},
     }
     assert parse_spec(spec).seed == 3
@@ -109,7 +110,12 @@ def test_a_spec_survives_the_way_through_the_form(spec: dict[str, Any]) -> None:
 
 def test_every_option_of_every_task_survives_the_way_through_the_form() -> None:
     covered = {(spec["task"], name) for spec in SPECS for name in spec}
-    other = {"class_weights": "balanced", "truncation": "windows", "whole_word_masking": True}
+    other = {
+        "class_weights": "balanced",
+        "truncation": "windows",
+        "whole_word_masking": True,
+        "pooling": "mean",
+    }
     for name, task in TASKS.items():
         for option in task.options:
             if (name, option) in covered:
@@ -118,13 +124,14 @@ def test_every_option_of_every_task_survives_the_way_through_the_form() -> None:
             value = other.get(option, "fr" if "language" in option or option == "source_prefix" else 0.5)
             value = 7 if isinstance(RunSpec.model_fields[option].default, int) and value == 0.5 else value
             value = 9 if option == "max_target_length" else value
-            given = parse_spec({"dataset": "a" * 12, "task": name, "columns": columns, option: value})
+            spec = {"dataset": "a" * 12, "task": name, "columns": columns, option: value}
+            given = parse_spec({**spec, "strategy": {"kind": "head"}} if option == "pooling" else spec)
             form = form_from_spec(given.model_dump(mode="json"), (), ())
             assert parse_spec(spec_from_form(form)) == given, (name, option)
 
 
 def test_every_option_of_a_spec_has_a_field() -> None:
-    assert set(OPTION_FIELDS) == set(OPTIONS)
+    assert {*OPTION_FIELDS, "pooling"} == set(OPTIONS)  # pooling stands with the strategy
 
 
 def test_where_a_model_has_a_field_of_its_own() -> None:

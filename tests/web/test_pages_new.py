@@ -175,3 +175,74 @@ def test_the_preview_says_it_in_the_words_of_the_task(client: TestClient, upload
     assert "tagging, 1 type" in seen and "rows of up to" in seen and "1 row with" in seen
     # A long sentence makes several rows of the training.
     assert "more or fewer by the lengths of the texts" in seen
+
+
+def test_the_model_is_drawn_as_a_stack_with_what_learns(client: TestClient, upload: Upload) -> None:
+    view = upload()
+    text = page(client, f"/runs/new?dataset={view['id']}&strategy=partial&layers=3")
+    assert checked(text, "strategy") == ["partial"]
+    assert re.search(r'<input type="range" name="layers" min="1" max="6" value="3"', text)
+    assert text.count('<li class="learns"') == 4 and text.count('<li class="frozen"') == 4
+    form = {"dataset": view["id"], "text": "text", "label": "label", "model": "starter"}
+    told = client.post("/runs/new/preview", data={**form, "strategy": "partial", "layers": "1"}).json()
+    assert told["stack"].count('<li class="learns"') == 2
+    seen = words(told["aside"])
+    assert "1.9 M of 22.7 M parameters" in seen and "an estimate" in seen
+    assert "time" not in seen  # no run tells it yet
+    full = client.post("/runs/new/preview", data={**form, "strategy": "full"}).json()
+    assert full["stack"].count('<li class="learns"') == 8 and words(full["aside"]) != seen
+
+
+def test_more_blocks_than_there_are_is_said_at_the_field(client: TestClient, upload: Upload) -> None:
+    form = {"dataset": upload()["id"], "text": "text", "label": "label", "model": "starter"}
+    told = client.post("/runs/new/preview", data={**form, "strategy": "partial", "layers": "7"}).json()
+    assert told["problems"] == {
+        "layers": ["is 7, but starter has 6 blocks; choose 6 or less"],
+    }
+    targets = {**form, "strategy": "lora", "targets": "query, quary"}
+    told = client.post("/runs/new/preview", data=targets).json()
+    assert (
+        list(told["problems"]) == ["targets"]
+        and "'quary'; there are dense, key" in told["problems"]["targets"][0]
+    )
+
+
+def test_a_head_that_is_fitted_has_no_epochs(client: TestClient, upload: Upload) -> None:
+    form = {
+        "dataset": upload()["id"],
+        "text": "text",
+        "label": "label",
+        "model": "starter",
+        "strategy": "head",
+    }
+    told = client.post("/runs/new/preview", data=form).json()
+    assert "L-BFGS" in words(told["aside"]) and told["defaults"]["epochs"] == ""
+    assert "optimum" in told["why"]["epochs"] and "fitted to its optimum" in words(told["stack"])
+    by_steps = client.post("/runs/new/preview", data={**form, "epochs": "5"}).json()
+    assert "in 5 epochs" in words(by_steps["aside"]) and by_steps["defaults"]["learning_rate"] == "0.001"
+    both = client.post("/runs/new/preview", data={**form, "epochs": "5", "fit": "converge"}).json()
+    assert list(both["problems"]) == ["epochs"]
+
+
+def test_a_task_that_refuses_head_says_why_and_takes_another(client: TestClient, upload: Upload) -> None:
+    view = upload()
+    text = page(client, f"/runs/new?dataset={view['id']}&task=adaptation&strategy=head")
+    assert checked(text, "strategy") == ["full"]
+    assert "the whole vocabulary" in words(text)
+    assert re.search(r'name="strategy" value="head"[^>]* disabled', text)
+
+
+def test_without_scripts_a_look_says_what_would_happen(client: TestClient, upload: Upload) -> None:
+    view = upload()
+    look = f"/runs/new?dataset={view['id']}&look=1&strategy=partial&layers="
+    assert "parameters" in words(page(client, f"{look}2").split('aria-label="What will happen"')[1])
+    text = page(client, f"{look}9")
+    assert "starter has 6 blocks" in words(text)
+    assert "Start" in text
+
+
+def test_a_repeated_run_keeps_its_strategy(client: TestClient, launch: Launch) -> None:
+    run_id = launch(strategy={"kind": "partial", "layers": 4, "layer_decay": 0.8})
+    text = page(client, f"/runs/new?clone={run_id}")
+    assert checked(text, "strategy") == ["partial"] and re.search(r'name="layers"[^>]* value="4"', text)
+    assert re.search(r'name="layer_decay" value="0.8"', text)

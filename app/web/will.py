@@ -1,0 +1,92 @@
+"""What a checked spec would do, in the words of the form's box: data, steps, what learns, memory, time."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from app.core.spec import RunSpec
+from app.models.info import ModelInfo
+from app.models.learning import words_of, work
+from app.tasks import TASKS
+from app.tasks.base import Task
+from app.web.estimate import estimated_seconds, memory_bytes
+from app.web.lengths import cut_line
+from app.web.render import count, duration
+from app.web.services import Services
+from app.web.stacks import Picture, levels_for, model_here, picture
+
+
+@dataclass(frozen=True)
+class Will:
+    """`lines`: {"name", "value"} in their order. `stack`: None where nothing is known of the model's blocks."""
+
+    lines: list[dict[str, str]]
+    stack: Picture | None
+
+
+def will_happen(services: Services, checked: dict[str, Any]) -> Will:
+    """`checked`: of actions.check."""
+    spec, rows = RunSpec.model_validate(checked["spec"]), checked["rows"]
+    task = TASKS[spec.task]
+    lines = {
+        "task": checked["what"],
+        "train / val / test": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
+    }
+    if spec.converges:
+        lines["fitted"] = "to its optimum, by L-BFGS, without epochs"
+    else:
+        lines["steps"] = (
+            f"{count(checked['steps'])} in {spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
+            + ("" if task.steps_known(spec) else ", more or fewer by the lengths of the texts")
+        )
+    lines["batch"] = f"{spec.batch_size} rows of up to {spec.max_length} tokens"
+    if not spec.converges:
+        lines["learning rate"] = f"{spec.learning_rate:.3g}"
+    drawn = None
+    model = model_here(services, spec.model)
+    known = levels_for(model, task, spec.strategy, checked["classes"]) if model else None
+    if known is not None:
+        stack, levels = known
+        drawn = picture(levels, spec)
+        lines["learns"] = f"{drawn.learns} of {drawn.numbers} parameters"
+        memory = memory_bytes(stack, levels, spec, not task.own_head)
+        lines["memory"] = f"about {memory / 1e9:.1f} GB at most: an estimate, for a CPU"
+    else:
+        lines["learns"] = words_of(checked["spec"]["strategy"])
+    if time := _time(services, checked, model):
+        lines["time"] = time
+    if cut := cut_line(services, checked["spec"]):
+        lines["too long"] = cut
+    if left_out := [
+        f"{number:,} row{'' if number == 1 else 's'} with {reason}"
+        for reason, number in checked["dropped"].items()
+        if number
+    ]:
+        lines["left out"] = ", ".join(left_out)
+    return Will([{"name": name, "value": value} for name, value in lines.items()], drawn)
+
+
+def _time(services: Services, checked: dict[str, Any], model: ModelInfo | None) -> str:
+    price = partial(_price, model, TASKS[checked["spec"]["task"]], checked["classes"])
+    with services.database.read() as session:
+        found = estimated_seconds(session, checked["spec"], checked["steps"], price)
+    if found is None:
+        return ""
+    seconds, told_by = found
+    other = told_by["strategy"] != checked["spec"]["strategy"]
+    by = f" ({words_of(told_by['strategy'])})" if other else ""
+    return f"about {duration(_roughly(seconds))}, {'by' if other else 'as'} your last run with this model{by}"
+
+
+def _price(model: ModelInfo | None, task: Task, classes: int, spec: dict[str, Any]) -> float | None:
+    """What a training text costs under a spec, all epochs together; None where the blocks aren't known."""
+    parsed = RunSpec.model_validate(spec)
+    known = levels_for(model, task, parsed.strategy, classes) if model else None
+    return work(*known, parsed.epochs, words=not task.own_head) if known else None
+
+
+def _roughly(seconds: float) -> float:
+    """No finer than an estimate can be: 8 s, 50 s, 2 min 30 s, 20 min, 1 h 30 min."""
+    units = ((10, 1), (120, 10), (600, 30), (3600, 60), (86400, 600))
+    unit = next((unit for below, unit in units if seconds < below), 3600)
+    return max(1, round(seconds / unit)) * unit
