@@ -1,7 +1,7 @@
 """What a transfer strategy hands to the loop."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,11 +84,24 @@ def layered(
     frozen = 0
     while frozen < len(stack.blocks) and all(starts[level] == NEVER for level in range(frozen + 2)):
         frozen += 1
+    sleeping = _sleeping(model, {name: starts[level] for name, level in stack.level.items()})
+    if frozen:
+        sleeping += [(module, NEVER) for module in _before_blocks(model, stack)]
     return Plan(
         parameter_groups(model, rules, weight_decay),
-        tuple(_sleeping(model, {name: starts[level] for name, level in stack.level.items()})),
+        tuple(sleeping),
         tuple(block for _, block in stack.blocks[:frozen]),
     )
+
+
+def _before_blocks(model: nn.Module, stack: Stack) -> Iterator[nn.Module]:
+    """What has no weights and stands before the blocks in the trunk: GPT-2's dropout of the embeddings."""
+    around = stack.blocks[0][0].removeprefix(f"{stack.trunk}.").split(".")[0]
+    for name, child in model.get_submodule(stack.trunk).named_children():
+        if name == around:
+            return
+        if not any(True for _ in child.parameters()):
+            yield child
 
 
 def _sleeping(

@@ -112,6 +112,14 @@ def test_frozen_blocks_have_no_dropout_and_the_others_do(case: Callable[..., Cas
     }
 
 
+def test_the_dropout_before_frozen_blocks_sleeps_too(case: Callable[..., Case]) -> None:
+    one = case("gpt2")
+    plan = make_plan(one.model, Partial(kind="partial", layers=1), 0.0)
+    plan.enter(one.model, 0.0)
+    assert not one.model.transformer.drop.training
+    assert one.model.transformer.h[1].attn.attn_dropout.training
+
+
 def test_gradual_thaws_from_the_top_and_counts_steps_from_there(case: Callable[..., Case]) -> None:
     one = case("bert")
     plan = make_plan(one.model, Gradual(kind="gradual", over=0.6), 0.0)

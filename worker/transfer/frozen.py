@@ -1,0 +1,310 @@
+"""A frozen part is computed once: the output of its last block is kept for each row and put in its place from then on.
+
+Rows are known by their tokens, not by their numbers: training, evaluation and every task profit without knowing. A batch with
+a row that is not known (a mask that was drawn, a prompt) runs the plain way.
+
+A text's numbers differ by rounding with the batch that it is in. So the output is computed in one canonical batching, which no
+seed changes, and only the output of real tokens is kept: computed again it has the same bits.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+import transformers
+from torch import Tensor, nn
+
+from app.core.files import megabytes
+from worker.backbone import pad_id
+from worker.batches import Rows, collate, eval_batches
+from worker.encode import Encoded
+from worker.memory import in_parts
+from worker.transfer.blocks import stack_of
+from worker.transfer.boundary import Boundary, Inputs, Kept, pick, places_of, shortened
+from worker.transfer.cache import Cache, Floats
+
+CANONICAL_BATCH = 32  # rows; part of what the bits depend on
+MEMORY_SHARE, MOST_MEMORY = (
+    0.25,
+    2 * 2**30,
+)  # of what is free, and at most: kept in memory where the disk has no room
+TRIED, TRIED_TOKENS = 4, 32  # rows, and of each so many tokens: a language model's logits are large
+READ = {"input_ids", "attention_mask", "token_type_ids"}
+
+ONCE, EVERY_EPOCH = "computed once", "run in every epoch"
+
+Log = Callable[[str], None]
+Tell = Callable[[int, int], None]
+
+
+class Outputs:
+    """What is kept of the rows of one part. Rows of the same tokens are kept once.
+
+    `array`: float32 (tokens that are kept, width), filled by `fill`.
+    """
+
+    def __init__(self, encoded: Encoded, kept: Kept, width: int, padding: int) -> None:
+        self.encoded, self.kept, self.padding = encoded, kept, padding
+        self.array: Floats
+        self._number: dict[int, int] = {}  # by the hash of the tokens, the place in `rows`
+        rows: list[int] = []
+        for row in range(len(encoded)):
+            if self._number.setdefault(hash(self._bytes(row)), len(rows)) == len(rows):
+                rows.append(row)
+        self.rows: Rows = np.array(rows, dtype=np.int64)
+        counts = (
+            encoded.lengths[self.rows].astype(np.int64) if kept == "all" else np.ones(len(rows), np.int64)
+        )
+        self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.shape = int(self.starts[-1]), width
+
+    @property
+    def nbytes(self) -> int:
+        return 4 * self.shape[0] * self.shape[1]
+
+    def fill(
+        self, array: Floats, boundary: Boundary, device: torch.device, tell: Callable[[int], None]
+    ) -> None:
+        """Computes all rows into `array`. `tell(rows)` after each batch."""
+
+        def compute(numbers: Rows) -> None:
+            inputs = collate(self.encoded, self.rows[numbers], self.padding, device)
+            hidden, places = boundary.capture(inputs), places_of(inputs, self.padding, self.kept)
+            if places is not None:
+                array[self.starts[numbers]] = pick(hidden, places).cpu().numpy()
+                return
+            for output, number in zip(hidden.cpu().numpy(), numbers.tolist(), strict=True):
+                start, end = self.starts[number], self.starts[number + 1]
+                array[start:end] = output[: end - start]
+
+        for numbers in eval_batches(self.encoded.lengths[self.rows], CANONICAL_BATCH):
+            in_parts(compute, numbers)
+            tell(len(numbers))
+
+    def of(self, inputs: dict[str, npt.NDArray[np.int64]]) -> Floats | None:
+        """float32 (rows, tokens or 1, width), zero in padding; None if a row of the batch is not known."""
+        ids, lengths = inputs["input_ids"], inputs["attention_mask"].sum(axis=1).tolist()
+        flat, types = ids.astype(np.int32), inputs.get("token_type_ids")
+        typed = None if types is None else types.astype(np.int32)
+        numbers = []
+        for row, length in enumerate(lengths):
+            read = flat[row, :length].tobytes()
+            if typed is not None:
+                read += typed[row, :length].tobytes()
+            number = self._number.get(hash(read))
+            if number is None or self._bytes(int(self.rows[number])) != read:
+                return None
+            numbers.append(number)
+        if self.kept != "all":
+            found: Floats = self.array[self.starts[numbers]][:, None]
+            return found
+        padded = np.zeros((*ids.shape, self.shape[1]), dtype=np.float32)
+        for row, number in enumerate(numbers):
+            padded[row, : lengths[row]] = self.array[self.starts[number] : self.starts[number + 1]]
+        return padded
+
+    def key(self, settings: dict[str, Any]) -> str:
+        """Of all that the bits depend on: `settings`, the tokens, what is kept of them."""
+        encoded, digest = self.encoded, hashlib.sha256()
+        said = settings | {"kept": self.kept, "shape": self.shape, "batch": CANONICAL_BATCH}
+        digest.update(json.dumps(said, sort_keys=True).encode())
+        for values in (encoded.ids, encoded.offsets, encoded.token_type_ids):
+            digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def _bytes(self, row: int) -> bytes:
+        span = slice(self.encoded.offsets[row], self.encoded.offsets[row + 1])
+        types = self.encoded.token_type_ids
+        return self.encoded.ids[span].tobytes() + (b"" if types is None else types[span].tobytes())
+
+
+@contextmanager
+def computed_once(
+    model: nn.Module,
+    frozen: Sequence[nn.Module],
+    parts: Sequence[Encoded],
+    device: torch.device,
+    cache: Cache,
+    log: Log,
+    tell: Tell,
+) -> Iterator[str | None]:
+    """Inside, `frozen` (the lowest blocks of `model`, which never learn) are not run for the rows of `parts`.
+
+    Their output comes from `cache`, where an earlier run has left it, or is computed now and kept on disk, or in memory where
+    the disk has no room. Gives ONCE; or EVERY_EPOCH where neither has room, so that they are run as if this were not here; or None
+    where there is nothing to gain: an encoder-decoder, a family that computes its blocks some other way.
+    `log(line)`: what it takes, before it starts. `tell(done, total)`: rows, may raise to end it.
+    Enter it after whatever replaces a block's `forward`, and leave it before. Untested on a GPU.
+    """
+    parts = [part for part in parts if len(part)]
+    if not frozen or not parts or getattr(model.config, "is_encoder_decoder", False):
+        yield None
+        return
+    model.to(device)
+    with ExitStack() as stack:
+        stack.enter_context(cache)
+        boundary = stack.enter_context(Boundary(model, frozen))
+        padding = pad_id(model)
+        with _still(model):
+            whole = len(frozen) == len(stack_of(model).blocks)
+            reads = boundary.reads(_tried(parts[0], padding, device), padding, whole)
+            if reads is None:
+                log("The frozen part of this model can't be kept apart; it is run in every epoch.")
+                yield None
+                return
+            outputs = [Outputs(part, *reads, padding) for part in parts]
+            if not _fetch(outputs, boundary, cache, device, log, tell):
+                yield EVERY_EPOCH
+                return
+        stack.enter_context(_given(model, boundary, outputs))
+        yield ONCE
+
+
+def _fetch(
+    outputs: Sequence[Outputs], boundary: Boundary, cache: Cache, device: torch.device, log: Log, tell: Tell
+) -> bool:
+    """Gives each of `outputs` its array; False if there is no room for them."""
+    settings = _settings(boundary, device)
+    missing: list[tuple[str, Outputs]] = []
+    for one in outputs:
+        key = one.key(settings)
+        array = cache.find(key, one.shape)
+        if array is None:
+            missing.append((key, one))
+        else:
+            one.array = array
+    texts = sum(len(one.encoded) for one in outputs)
+    if not missing:
+        size = megabytes(sum(one.nbytes for one in outputs))
+        log(f"The frozen part of {texts:,} texts was computed by an earlier run: {size} on disk.")
+        return True
+
+    needed, done = sum(one.nbytes for _, one in missing), 0
+    total = sum(len(one.rows) for _, one in missing)
+    began = time.perf_counter()
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        tell(done, total)
+
+    spare = min(MOST_MEMORY, MEMORY_SHARE * psutil.virtual_memory().available)
+    on_disk = cache.make_room(needed)
+    if on_disk or needed <= spare:
+        said = sum(len(one.encoded) for _, one in missing)
+        where = "on disk" if on_disk else "in memory"
+        log(f"The frozen part is computed once: {said:,} texts, {megabytes(needed)} {where}.")
+    for key, one in missing:
+        if on_disk:
+            try:
+                with cache.draft(key, one.shape) as array:
+                    one.fill(array, boundary, device, advance)
+                one.array = array
+                continue
+            except OSError as error:
+                log(f"The output of the frozen part can't be kept on disk ({error.strerror or error}).")
+                on_disk = False
+        if needed > spare:
+            log(
+                f"The frozen part is run in every epoch: its output takes {megabytes(needed)}, for which there is no room "
+                "on disk (HEADSTART_CACHE_GB limits it) or in memory."
+            )
+            return False
+        one.array = np.empty(one.shape, dtype=np.float32)
+        one.fill(one.array, boundary, device, advance)
+    log(f"Computed in {time.perf_counter() - began:.1f} s.")
+    return True
+
+
+@contextmanager
+def _given(model: nn.Module, boundary: Boundary, outputs: Sequence[Outputs]) -> Iterator[None]:
+    """Inside, a batch all of whose rows are known to one of `outputs` passes the frozen blocks by."""
+    real = model.forward
+    before = vars(model).get("forward")
+
+    def look_up(inputs: Inputs) -> tuple[dict[str, Tensor], Tensor] | None:
+        mask = inputs["attention_mask"]
+        if not bool(mask[:, 0].all()):
+            return None  # padded at the left: other positions
+        arrays = {name: values.cpu().numpy() for name, values in inputs.items()}
+        for one in outputs:
+            found = one.of(arrays)
+            if found is not None:
+                hidden = torch.from_numpy(found)
+                if mask.device.type == "cuda":
+                    hidden = hidden.pin_memory().to(mask.device, non_blocking=True)
+                places = places_of(inputs, one.padding, one.kept)
+                return shortened(inputs, places), hidden
+        return None
+
+    @wraps(real)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        plain = args or not {"input_ids", "attention_mask"} <= set(kwargs) <= READ
+        found = None if plain else look_up(kwargs)
+        if found is None:
+            return real(*args, **kwargs)
+        inputs, hidden = found
+        with boundary.filled(hidden):
+            return real(**inputs)
+
+    model.forward = forward
+    try:
+        yield
+    finally:
+        if before is None:
+            del model.forward
+        else:
+            model.forward = before
+
+
+def _tried(part: Encoded, padding: int, device: torch.device) -> dict[str, Tensor]:
+    """A few rows of different lengths, the longest last."""
+    order = np.argsort(part.lengths, kind="stable")
+    order = order[part.lengths[order] > 1] if (part.lengths > 1).any() else order
+    some = order[np.unique(np.linspace(0, len(order) - 1, TRIED).astype(np.int64))]
+    return {name: values[:, :TRIED_TOKENS] for name, values in collate(part, some, padding, device).items()}
+
+
+def _settings(boundary: Boundary, device: torch.device) -> dict[str, Any]:
+    """What the bits of an output depend on, but for the tokens: the frozen weights and the code that computes with them."""
+    model: Any = boundary.model
+    stack, digest = stack_of(model), hashlib.sha256()
+    frozen = {name for name, level in stack.level.items() if level <= len(boundary.frozen)}
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if name in frozen or name not in stack.level:
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    config = model.config.to_dict()
+    for head in ("id2label", "label2id", "problem_type", "architectures", "_name_or_path"):
+        config.pop(head, None)
+    return {
+        "weights": digest.hexdigest(),
+        "blocks": len(boundary.frozen),
+        "config": hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest(),
+        "code": [f"{one.forward.__module__}.{one.forward.__qualname__}" for one in boundary.frozen],
+        "attention": str(getattr(model.config, "_attn_implementation", None)),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "libraries": [torch.__version__, transformers.__version__],
+    }
+
+
+@contextmanager
+def _still(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in eval mode; afterwards each module is in the mode that it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
