@@ -85,10 +85,15 @@ def train(
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option(help="FIELD=VALUE of the run spec, as truncation=windows; may be given again."),
+        typer.Option(
+            help="FIELD=VALUE of the run spec, as truncation=windows, or of its strategy, as strategy.rank=8; "
+            "may be given again."
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="starter, hub:ID, local:NAME or run:ID.")] = "starter",
-    strategy: Annotated[str, typer.Option(help="What of the model learns.")] = "full",
+    strategy: Annotated[
+        str, typer.Option(help="What of the model learns: full, head, partial, gradual or lora.")
+    ] = "full",
     epochs: Annotated[int | None, typer.Option(help="Default: by the number of rows.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default: by the model's family.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: by the model's family.")] = None,
@@ -104,13 +109,12 @@ def train(
         "task": task,
         "columns": _columns(text, label, column or []),
         "model": model,
-        "strategy": {"kind": strategy},
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "max_length": max_length,
         "seed": seed,
-        **dict(_pair(given, "--option FIELD=VALUE") for given in option or []),
+        **_options(strategy, option or []),
     }
     metrics = train_file(read_settings(home=home), file, options, out)
     print(json.dumps(metrics, indent=2))
@@ -124,6 +128,19 @@ def _columns(text: str | None, label: str | None, others: list[str]) -> dict[str
         assert name is not None
         before = found.get(role)
         found[role] = name if before is None else [*([before] if isinstance(before, str) else before), name]
+    return found
+
+
+def _options(strategy: str, given: list[str]) -> dict[str, Any]:
+    """The fields of --option; strategy.NAME goes into the strategy, where names with commas between are a list."""
+    found: dict[str, Any] = {"strategy": {"kind": strategy}}
+    for name, value in (_pair(one, "--option FIELD=VALUE") for one in given):
+        whole, dot, part = name.partition(".")
+        if whole == "strategy" and dot:
+            several = part == "targets" and value != "auto"
+            found["strategy"][part] = [one.strip() for one in value.split(",")] if several else value
+        else:
+            found[name] = value
     return found
 
 

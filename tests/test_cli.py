@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import _options
 from tests.serving import toy_csv
 from tests.worker.tiny import build_bert, toy
 
@@ -54,6 +55,27 @@ def test_a_wrong_column_is_a_sentence_that_names_those_there_are(tmp_path: Path,
     assert "review" in done.stderr
     assert "text" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_options_of_the_strategy_are_checked_like_the_rest(tmp_path: Path, file: Path) -> None:
+    done = headstart(
+        *("train", str(file), "--text", "text", "--label", "label", "--strategy", "lora"),
+        *("--option", "strategy.rank=none", "--option", "strategy.targets=query,quary"),
+        home=tmp_path / "home",
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "strategy.rank" in done.stderr and "whole number" in done.stderr
+    assert "'strategy'" not in done.stderr
+
+
+def test_options_go_where_their_name_says() -> None:
+    given = ["strategy.rank=8", "strategy.targets=q_proj, v_proj", "truncation=windows"]
+    assert _options("lora", given) == {
+        "strategy": {"kind": "lora", "rank": "8", "targets": ["q_proj", "v_proj"]},
+        "truncation": "windows",
+    }
+    assert _options("full", []) == {"strategy": {"kind": "full"}}
+    assert _options("lora", ["strategy.targets=auto"])["strategy"]["targets"] == "auto"
 
 
 def test_a_folder_that_is_in_use_is_not_overwritten(tmp_path: Path, file: Path) -> None:

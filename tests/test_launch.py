@@ -13,10 +13,12 @@ from app.core.errors import Conflict, Invalid, NoSpace, Unavailable
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import parse_spec
+from app.core.strategies import Full, Partial
 from app.core.tables import Dataset
 from app.datasets.store import DatasetStore
 from app.launch import Launcher
 from app.models.catalog import ModelCatalog
+from tests.models.conftest import model_files, safetensors
 
 
 class FullDisk(Files):
@@ -66,6 +68,18 @@ def launcher(
     return Launcher(
         database, files, store, ModelCatalog(settings), lambda: 1_800_000_000.0, enqueue=woken.append
     )
+
+
+def write_small(folder: Path, family: str, layers: str, **config: Any) -> None:
+    """A folder of a model of few numbers, with blocks as the family names them."""
+    folder.mkdir()
+    shapes = {"embeddings.word_embeddings.weight": ("F32", [50, 4])}
+    shapes |= {f"encoder.{layers}.{place}.dense.weight": ("F32", [4, 4]) for place in range(2)}
+    if family == "albert":
+        del shapes[f"encoder.{layers}.1.dense.weight"]
+    config = {"model_type": family, "max_position_embeddings": 64, "hidden_size": 4, **config}
+    for name, content in {**model_files(config), "model.safetensors": safetensors(shapes)}.items():
+        (folder / name).write_bytes(content)
 
 
 def spec_of(dataset: str, **fields: Any) -> dict[str, Any]:
@@ -253,6 +267,49 @@ def test_an_option_that_the_task_would_pass_over_is_refused(launcher: Launcher, 
 
     assert set(found) == {"num_beams", "target_language"}
     assert found["num_beams"] == "means nothing for classification; leave it out"
+
+
+def test_more_blocks_than_the_model_has_is_refused(launcher: Launcher, dataset: str) -> None:
+    told = faults(launcher, spec_of(dataset, strategy={"kind": "partial", "layers": 7}))
+    assert told == {"strategy.layers": "is 7, but starter has 6 blocks; choose 6 or less"}
+    assert launcher.prepare(spec_of(dataset, strategy={"kind": "partial", "layers": 6})).spec.strategy
+
+
+def test_shared_layers_are_one_block(launcher: Launcher, dataset: str, settings: Settings) -> None:
+    assert settings.models_dir is not None
+    write_small(settings.models_dir / "albert", "albert", "albert_layer_groups", num_hidden_layers=12)
+    spec = spec_of(dataset, model="local:albert", strategy={"kind": "partial", "layers": 2})
+    assert faults(launcher, spec)["strategy.layers"].startswith(
+        "is 2, but local:albert has 1 block, which runs 12 times;"
+    )
+
+
+def test_matrices_that_no_block_has_are_named(launcher: Launcher, dataset: str) -> None:
+    told = faults(launcher, spec_of(dataset, strategy={"kind": "lora", "targets": ["query", "q_proj"]}))
+    assert list(told) == ["strategy.targets"]
+    assert "'q_proj'; there are dense, key, query, value" in told["strategy.targets"]
+
+
+def test_a_strategy_has_defaults_of_its_own(launcher: Launcher, dataset: str) -> None:
+    lora = launcher.prepare(spec_of(dataset, strategy={"kind": "lora"})).spec
+    assert lora.learning_rate == pytest.approx(1e-3) and (lora.weight_decay, lora.batch_size) == (0.0, 16)
+    epochs = launcher.prepare(spec_of(dataset, strategy={"kind": "head"}, epochs=3)).spec
+    assert (epochs.learning_rate, epochs.epochs) == (1e-3, 3)
+    fitted = launcher.prepare(spec_of(dataset, strategy={"kind": "head"}))
+    assert fitted.spec.epochs is None and "optimum" in fitted.why["epochs"]
+
+
+def test_electras_layer_decay_is_filled_in_unless_it_is_given(
+    launcher: Launcher, dataset: str, settings: Settings
+) -> None:
+    assert settings.models_dir is not None
+    write_small(settings.models_dir / "electra", "electra", "layer")
+    spec = spec_of(dataset, model="local:electra")
+    usual = launcher.prepare(spec)
+    assert usual.spec.strategy == Full(layer_decay=0.8) and "electra" in usual.why["layer_decay"]
+    mine = launcher.prepare({**spec, "strategy": {"kind": "partial", "layers": 1, "layer_decay": 1.0}})
+    assert mine.spec.strategy == Partial(kind="partial", layers=1, layer_decay=1.0)
+    assert "layer_decay" not in mine.why
 
 
 def test_a_fault_of_the_columns_does_not_hide_the_length(launcher: Launcher, dataset: str) -> None:

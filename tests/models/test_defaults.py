@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.core.strategies import Full, Gradual, Head, Lora, Partial
 from app.models.defaults import Defaults, defaults_for, steps_of
 from app.models.info import ModelInfo
 from app.models.starter import starter
@@ -151,3 +152,38 @@ def test_steps_round_up_within_an_epoch(
     rows: int, batch: int, accumulation: int, epochs: int, steps: int
 ) -> None:
     assert steps_of(rows, batch, accumulation, epochs) == steps
+
+
+@pytest.mark.parametrize(
+    ("family", "millions", "expected"),
+    [
+        ("bert", 22.7, (1e-3, 0.05, 16, 0.0)),
+        ("gpt2", 124, (2e-4, 0.05, 16, 0.0)),
+        ("deberta-v2", 184, (2e-4, 0.05, 16, 0.0)),
+        ("roberta", 355, (1e-4, 0.05, 16, 0.0)),
+    ],
+)
+def test_lora_learns_at_ten_times_the_rate_of_all_weights(
+    family: str, millions: float, expected: tuple[float, ...]
+) -> None:
+    found = defaults_for(model(family, millions), 4_800, strategy=Lora(kind="lora"))
+    assert recipe(found) == pytest.approx(expected)
+    assert "Schulman" in found.why["learning_rate"] and found.layer_decay is None
+
+
+def test_a_head_for_epochs_learns_at_a_rate_of_its_own() -> None:
+    for found in (model("bert", 22.7), model("roberta", 355), model("deberta-v2", 184)):
+        defaults = defaults_for(found, 4_800, strategy=Head(kind="head"))
+        assert defaults.learning_rate == 1e-3 and "judgement" in defaults.why["learning_rate"]
+        assert defaults.warmup_ratio <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("family", "millions", "decay"), [("electra", 13.5, 0.8), ("electra", 335, 0.9), ("bert", 110, None)]
+)
+def test_electras_lower_blocks_learn_slower(family: str, millions: float, decay: float | None) -> None:
+    for strategy in (Full(), Partial(kind="partial"), Gradual(kind="gradual")):
+        found = defaults_for(model(family, millions), 4_800, strategy=strategy)
+        assert found.layer_decay == decay
+        assert ("layer_decay" in found.why) == (decay is not None)
+    assert defaults_for(model(family, millions), 4_800, strategy=Head(kind="head")).layer_decay is None

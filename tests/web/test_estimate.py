@@ -78,7 +78,7 @@ def test_another_strategy_is_told_by_what_each_costs(
     database: Database, queue_run: Queue, spec: RunSpec
 ) -> None:
     ended(database, queue_run(), 50.0, epochs=2)
-    partial = {"strategy": {"kind": "partial", "layers": 2}, "epochs": 4}
+    partial: dict[str, Any] = {"strategy": {"kind": "partial", "layers": 2}, "epochs": 4}
     price = {"full": 6.0, "partial": 3.0}
     assert estimate(database, spec, 200, **partial) is None  # nothing is known of what it costs
     found = estimate(database, spec, 200, lambda one: price[one["strategy"]["kind"]], **partial)
