@@ -49,13 +49,26 @@ class Files:
     def checkpoint_zip(self, run_id: str) -> Path:
         return self.run(run_id) / "checkpoint.zip"
 
+    def adapter(self, run_id: str) -> Path:
+        """What a run with LoRA learned, by itself: a folder of peft's."""
+        return self.run(run_id) / "adapter"
+
+    def adapter_zip(self, run_id: str) -> Path:
+        return self.run(run_id) / "adapter.zip"
+
     def predicted(self, run_id: str, file_id: str) -> Path:
         """The folder of a file that is predicted with the model of a run."""
         return self.run(run_id) / "files" / _checked(file_id)
 
     @property
     def cache(self) -> Path:
+        """What may be deleted at any time."""
         return self.root / "cache"
+
+    @property
+    def frozen_outputs(self) -> Path:
+        """What frozen parts of models have computed (worker/transfer/cache.py)."""
+        return self.cache / "frozen"
 
     def free_bytes(self) -> int:
         """Free bytes on the disk of the data folder."""

@@ -30,6 +30,11 @@ class Settings(BaseSettings):
         default="", description="Folder (or file:// URL) for data sets and runs, in place of HOME."
     )
     models: Path = Field(default=Path(), description="A folder of model folders, offered as local:NAME.")
+    cache_gb: float = Field(
+        default=20,
+        ge=0,
+        description="Disk, in GB, for what frozen parts of models have computed; 0: none is kept.",
+    )
     offline: bool = Field(
         default=False, description="1: never ask the model hub; only local models are offered."
     )
@@ -91,6 +96,11 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path | None:
         """The folder of local models, or None when none is configured."""
         return None if self.models == Path() else self.models
+
+    @property
+    def cache_bytes(self) -> int:
+        """The most that the cache of frozen parts takes on disk."""
+        return int(self.cache_gb * 2**30)
 
     @property
     def broker(self) -> str:

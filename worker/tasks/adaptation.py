@@ -70,6 +70,10 @@ class Adaptation(TorchTask):
         _keep_pooler(model, folder)
         return model, tokenizer
 
+    @property
+    def rereads(self) -> bool:
+        return self.causal  # other words are hidden each time
+
     def encode(self, tokenizer: "PreTrainedTokenizerBase", examples: Examples, progress: Tell) -> Part:
         size = self.spec.max_length
         assert size is not None

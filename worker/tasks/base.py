@@ -104,6 +104,11 @@ class TorchTask(ABC):
         """The names of the head's outputs, as its config.json has them: by them a chain knows a head that fits."""
         return self.labels
 
+    @property
+    def rereads(self) -> bool:
+        """Whether each epoch reads the very tokens of the parts, so that what a frozen part makes of them can be kept."""
+        return True
+
     @abstractmethod
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
         """The model with its head, float32 on the CPU, and its tokenizer. Raises Invalid of kind "model".

@@ -10,10 +10,10 @@ seed changes, and only the output of real tokens is kept: computed again it has 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ READ = {"input_ids", "attention_mask", "token_type_ids"}
 
 ONCE, EVERY_EPOCH = "computed once", "run in every epoch"
 
+Item = TypeVar("Item")
 Log = Callable[[str], None]
 Tell = Callable[[int, int], None]
 
@@ -166,6 +167,14 @@ def computed_once(
                 return
         stack.enter_context(_given(model, boundary, outputs))
         yield ONCE
+
+
+def within(
+    context: AbstractContextManager[Any], events: Generator[Item, None, None]
+) -> Generator[Item, None, None]:
+    """`events`, inside `context` from the first that is asked for until the last."""
+    with context:
+        yield from events
 
 
 def _fetch(

@@ -27,6 +27,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def opened(folder: Path, **options: Any) -> tuple[Any, dict[str, torch.Tensor]]:
+    model: Any
     model, tokenizer = load_classifier(folder, ["a", "b", "c"], 1, **options)
     model.eval()
     encoded = encode(tokenizer, toy(40)[0], 32)
