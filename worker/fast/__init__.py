@@ -30,9 +30,7 @@ def quickened(model: nn.Module) -> Iterator[None]:
     Does nothing to a model on a GPU, whose own kernels are better, but for the last block.
     """
     with ExitStack() as stack:
-        block = shortened(model)
-        if block is not None:
-            stack.callback(delattr, block, "forward")
+        stack.enter_context(shortened(model))
         if next(model.parameters()).device == torch.device("cpu"):
             for module in swapped(model):
                 stack.callback(setattr, module, "__class__", nn.Dropout)

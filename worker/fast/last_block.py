@@ -5,7 +5,8 @@ their queries, their feed-forward and their norms are left out; keys and values 
 gradients are the same numbers (but for rounding): of a six-block BERT a seventh of the multiplications falls away.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -93,13 +94,22 @@ CLASSES: dict[str, tuple[str, Callable[..., Any]]] = {
 }
 
 
-def shortened(model: nn.Module) -> nn.Module | None:
-    """Gives the last block of `model` the forward for one token, on this object alone; returns the block, None if the
-    class is not in CLASSES. `del block.forward` puts the block's own back."""
+@contextmanager
+def shortened(model: nn.Module) -> Iterator[bool]:
+    """Inside, the last block of `model` has the forward for one token, on this object alone. Gives False for a class that is
+    not in CLASSES, which stays as it is."""
     found = CLASSES.get(type(model).__name__)
     if found is None or getattr(model.config, "is_decoder", False):
-        return None
+        yield False
+        return
     path, forward = found
     block: Any = model.get_submodule(path)[-1]  # type: ignore[index]
+    before = vars(block).get("forward")
     block.forward = MethodType(forward, block)
-    return block  # type: ignore[no-any-return]
+    try:
+        yield True
+    finally:
+        if before is None:
+            del block.forward
+        else:
+            block.forward = before
