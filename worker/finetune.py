@@ -5,6 +5,7 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from worker import plan
 from worker.backbone import pick_device
 from worker.distributed import ALONE, Meeting
 from worker.export import export_model, model_card, zip_folder
+from worker.footprint import settle
 from worker.loop import Evaluated, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
 from worker.recorder import Recorder
@@ -107,6 +109,8 @@ class Finetune:
             self.plan_file, self.device, spec.batch_size, self.meeting.world
         )
         plan.apply(self.frozen)
+        if self.meeting.first and (halved := plan.after_a_kill(self.plan_file)):
+            recorder.log("warning", halved)
         if differences:
             recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
         recorder.progress(phase="reading")
@@ -188,13 +192,17 @@ class Finetune:
         recipe, ranks = self._recipe(), self.meeting.join()
         task = task_named(self.spec.task)
         objective = self.task.objective(self.model, train_part)
+        strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay)
+        most = recipe.batch_size, int(objective.lengths.max(initial=1))
+        rows = settle(self.plan_file, self.model, strategy, most, self.device, ranks, self._say)
+        recipe = replace(recipe, micro_batch=rows)
         steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
         progress = Progress(self.recorder, recipe.eval_steps or steps_an_epoch)
         events = train(
             self.model,
             objective,
             recipe,
-            make_plan(self.model, self.spec.strategy, recipe.weight_decay),
+            strategy,
             lambda model: self.task.judge(model, validation),
             task.primary,
             self.device,
@@ -232,6 +240,9 @@ class Finetune:
         if self.advice:
             self.recorder.log("warning", self.advice)
 
+    def _say(self, line: str) -> None:
+        self.recorder.log("info", line)
+
     def _recipe(self) -> Recipe:
         spec = self.spec
         assert spec.epochs and spec.batch_size and spec.learning_rate
@@ -247,7 +258,6 @@ class Finetune:
             eval_steps=spec.eval_steps,
             patience=spec.early_stopping.patience if spec.early_stopping else None,
             seed=spec.seed,
-            micro_batch=self.frozen["micro_batch"],
         )
 
     def _save_best(self, event: Evaluated) -> None:

@@ -14,6 +14,7 @@ import transformers
 
 from app.core.files import read_json, write_json, write_json_once
 from worker.batches import ORDER_VERSION
+from worker.processes import MEMORY_FULL
 
 
 def frozen_plan(
@@ -29,9 +30,29 @@ def frozen_plan(
     return plan, differences
 
 
+def read(path: Path) -> dict[str, Any]:
+    plan: dict[str, Any] = read_json(path)
+    return plan
+
+
 def note(path: Path, **settled: Any) -> None:
     """Adds to the plan what the run had to settle on its way; later attempts keep to it."""
-    write_json(path, read_json(path) | settled)
+    write_json(path, read(path) | settled)
+
+
+def after_a_kill(path: Path) -> str | None:
+    """If the system has ended an earlier attempt for lack of memory: half as many rows at a time from now on, and the
+    sentence that says so."""
+    mark = path.with_name(MEMORY_FULL)
+    if not mark.exists():
+        return None
+    before = read(path)["micro_batch"]
+    note(path, micro_batch=max(1, before // 2))
+    mark.unlink()
+    return (
+        f"The system ended the attempt before for lack of memory with {before} rows at a time; now it is {max(1, before // 2)} "
+        "with the same effective batch. The run is no longer exactly repeatable."
+    )
 
 
 def current_plan(device: torch.device, micro_batch: int, processes: int = 1) -> dict[str, Any]:
@@ -44,7 +65,8 @@ def current_plan(device: torch.device, micro_batch: int, processes: int = 1) -> 
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "dtype": "bfloat16 autocast" if bf16 else "float32",
         "compile": False,
-        "micro_batch": micro_batch,
+        "micro_batch": micro_batch,  # rows at a time
+        "checkpointing": None,  # settled with the model at hand
         "order_version": ORDER_VERSION,
         "libraries": {"torch": torch.__version__, "transformers": transformers.__version__},
         "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",

@@ -15,6 +15,8 @@ from app.core.settings import Settings
 
 # Exit codes of a trainer that say more than "it failed".
 EXIT_ORPHANED, EXIT_LOCKED = 70, 75
+# A file in the run's folder: the system ended an attempt for lack of memory.
+MEMORY_FULL = "memory-full"
 
 
 class Trainer:
@@ -103,13 +105,30 @@ def kill_group(pid: int | None, started: float | None) -> None:
 
 def oom_kills() -> int:
     """How many processes the kernel has ended for lack of memory in our cgroup (0 where it does not say)."""
-    try:
-        group = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1].split(":")[-1]
-        for folder in (Path("/sys/fs/cgroup") / group.lstrip("/"), Path("/sys/fs/cgroup")):
-            events = folder / "memory.events"
-            if events.exists():
-                fields = dict(line.split() for line in events.read_text().splitlines())
-                return int(fields.get("oom_kill", "0"))
-    except (OSError, ValueError):
-        pass
+    for folder in _groups():
+        with contextlib.suppress(OSError, ValueError):
+            fields = dict(line.split() for line in (folder / "memory.events").read_text().splitlines())
+            return int(fields.get("oom_kill", "0"))
     return 0
+
+
+def memory_group() -> int | None:
+    """Bytes that our cgroup may still take; None if it has no limit or does not say. Cached files count as free."""
+    for folder in _groups():
+        with contextlib.suppress(OSError, ValueError):
+            limit = (folder / "memory.max").read_text().strip()
+            if limit == "max":
+                return None
+            fields = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            cached = int(fields.get("inactive_file", "0"))
+            return max(0, int(limit) - int((folder / "memory.current").read_text()) + cached)
+    return None
+
+
+def _groups() -> tuple[Path, ...]:
+    """Where our cgroup (v2) may be: inside a container it is at the top."""
+    root = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError):
+        group = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1].split(":")[-1]
+        return root / group.lstrip("/"), root
+    return ()

@@ -25,7 +25,7 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.tables import Run
 from app.queue import RUNS, Queue
-from worker.processes import EXIT_LOCKED, Trainer, kill_group, oom_kills
+from worker.processes import EXIT_LOCKED, MEMORY_FULL, Trainer, kill_group, oom_kills
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +150,7 @@ class Supervisor:
                     "message": "The system ran out of memory and ended the trainer. "
                     "Use a smaller batch size or a shorter maximum length.",
                 }
+                (self.files.run(run_id) / MEMORY_FULL).touch()  # the next attempt takes fewer rows at a time
                 attempts.fail_or_retry(session, run_id, attempt, error, final=False, now=now)
             elif code == EXIT_LOCKED:
                 reason = "An earlier trainer of this run has not ended yet; the run waits for it."

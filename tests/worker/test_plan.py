@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from worker import plan
+from worker.processes import MEMORY_FULL
 
 CPU = torch.device("cpu")
 
@@ -25,3 +26,14 @@ def test_another_machine_is_told(tmp_path: Path) -> None:
     plan.note(path, cpu="z80")
     _, differences = plan.frozen_plan(path, CPU, 32)
     assert differences == [f"cpu was z80 and is {plan.current_plan(CPU, 32)['cpu']}"]
+
+
+def test_after_the_system_ended_an_attempt_for_lack_of_memory_it_is_half_as_many_rows(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.frozen_plan(path, CPU, 32)
+    assert plan.after_a_kill(path) is None
+    (tmp_path / MEMORY_FULL).touch()
+    said = plan.after_a_kill(path)
+    assert said is not None and "with 32 rows at a time; now it is 16" in said
+    assert plan.read(path)["micro_batch"] == 16
+    assert plan.after_a_kill(path) is None

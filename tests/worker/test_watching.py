@@ -15,7 +15,7 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.conftest import TurnedClock
-from worker.processes import EXIT_LOCKED, Trainer
+from worker.processes import EXIT_LOCKED, MEMORY_FULL, Trainer
 from worker.supervisor import Supervisor
 from worker.trainer import disk_full
 
@@ -89,6 +89,16 @@ def test_a_trainer_that_waited_for_its_forerunner_counts_as_no_failure(
     supervisor._judge(run_id, 1, EXIT_LOCKED, False)
     run = read(database, run_id)
     assert (run.state, run.failures) == ("queued", 0)
+
+
+def test_an_attempt_that_the_system_ended_for_lack_of_memory_marks_the_run_for_the_next(
+    supervisor: Supervisor, database: Database, files: Files, run_id: str
+) -> None:
+    files.run(run_id).mkdir(parents=True, exist_ok=True)
+    supervisor._judge(run_id, 1, -signal.SIGKILL, True)
+    run = read(database, run_id)
+    assert (run.state, run.failures) == ("queued", 1)
+    assert (files.run(run_id) / MEMORY_FULL).exists()
 
 
 def test_a_full_disk_is_told_from_a_bug() -> None:
