@@ -10,14 +10,14 @@ becomes of the events and may stop at any time with `.close()`.
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from app.core.clock import Clock
@@ -47,6 +47,20 @@ class Recipe:
     patience: int | None  # evaluations without a better score before the run stops; None: never
     seed: int
     micro_batch: int | None = None  # most rows at a time; None: batch_size
+
+
+@dataclass
+class Place:
+    """Where a training stands. Kept between two events, it is where another process goes on (worker/checkpoints.py)."""
+
+    step: int = 0
+    best: tuple[float, float] | None = None
+    stale: int = 0  # evaluations since the best one
+    micro_batch: int | None = None
+    moments: Mapping[str, Mapping[str, Tensor]] | None = (
+        None  # the optimiser's state by parameter, to begin with
+    )
+    optimizer: torch.optim.Optimizer | None = None  # while it trains
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class Step:
     tokens: int  # without padding
     seconds: float
     time: float  # Unix seconds at the end of the update
+    judged: bool = False  # an evaluation of this step follows
 
 
 @dataclass(frozen=True)
@@ -127,12 +142,15 @@ def train(
     *,
     lower: bool = False,
     ranks: Ranks = ALONE,
+    place: Place | None = None,
 ) -> Generator[Event, None, None]:
     """Trains `model` in place on the rows of `objective`.
 
     `evaluate(model)` gives scores with "loss" and `primary` (higher is better, or with `lower` lower; ties by lower loss); it runs at
     the end of each epoch, or every `eval_steps` steps and after the last. None: there is nothing to judge on.
     The same arguments give the same bits on a CPU with the same number of threads, whatever ran before, unless memory ran out.
+    `place`: where to go on, the weights being those of that time; it is kept up to date. It may be saved at each Step that is
+    not `judged` and at each Evaluated, and whoever goes on from there gets the same bits as if nothing had happened.
     Each of `ranks` calls this with the same arguments and gets the same events; only the first calls `evaluate`.
     Raises NonFiniteLoss before the update that would spoil the weights, and what says that the memory is too small for one row.
 
@@ -140,23 +158,25 @@ def train(
     """
     model.to(device)
     ranks.align(model)
-    optimizer = adamw(plan.groups, device)
+    place = place or Place()
+    optimizer = place.optimizer = adamw(plan.groups, device, place.moments)
     parameters = [parameter for group in plan.groups for parameter in group.parameters]
     precision, dtype = _precision(device)
     lengths = objective.lengths
 
     rows_a_step = recipe.batch_size * recipe.accumulation
-    most = min(recipe.micro_batch or recipe.batch_size, math.ceil(rows_a_step / ranks.world))
+    most = place.micro_batch or recipe.micro_batch or recipe.batch_size
+    place.micro_batch = most = min(most, math.ceil(rows_a_step / ranks.world))
     steps_an_epoch = math.ceil(len(lengths) / rows_a_step)
     steps = recipe.epochs * steps_an_epoch
     warmup = warmup_steps(steps, recipe.warmup_ratio)
     total = sum(parameter.numel() for parameter in model.parameters())
     yield Started(steps, warmup, plan.trainable, total, dtype, str(device))
 
-    step, stale, stage = 0, 0, -1
-    best: tuple[float, float] | None = None
-    for epoch in range(recipe.epochs):
-        for rows in epoch_batches(lengths, rows_a_step, recipe.seed, epoch):
+    step, stage = place.step, -1
+    enough = recipe.patience is not None and place.stale >= recipe.patience
+    for epoch in range(step // steps_an_epoch, 0 if enough else recipe.epochs):
+        for rows in epoch_batches(lengths, rows_a_step, recipe.seed, epoch)[step % steps_an_epoch :]:
             began = time.perf_counter()
             behind = step / steps
             if plan.stage(behind) != stage:
@@ -184,6 +204,7 @@ def train(
                     break
                 optimizer.zero_grad(set_to_none=True)
                 too_many, most = most, halved(most)
+                place.micro_batch = most
                 yield Halved(step, too_many, most)
             ranks.add(parameters, loss)
 
@@ -196,24 +217,25 @@ def train(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-            done = step / steps_an_epoch
+            place.step, done = step, step / steps_an_epoch
             tokens = int(lengths[rows].sum())
             seconds = time.perf_counter() - began
-            yield Step(step, done, loss_now, rate, norm, len(rows), tokens, seconds, clock())
+            judged = evaluate is not None and _due(step, steps, recipe.eval_steps or steps_an_epoch)
+            yield Step(step, done, loss_now, rate, norm, len(rows), tokens, seconds, clock(), judged)
 
-            if evaluate is None or not _due(step, steps, recipe.eval_steps or steps_an_epoch):
+            if evaluate is None or not judged:
                 continue
             began = time.perf_counter()
             scores = ranks.share(partial(evaluate, model))
             stage = -1
             score = _rank(scores, primary, lower)
-            better = best is None or score > best
-            best, stale = (score, 0) if better else (best, stale + 1)
+            better = place.best is None or score > place.best
+            place.best, place.stale = (score, 0) if better else (place.best, place.stale + 1)
             yield Evaluated(step, done, scores, better, time.perf_counter() - began, clock())
-            if recipe.patience is not None and stale >= recipe.patience and step < steps:
+            if recipe.patience is not None and place.stale >= recipe.patience and step < steps:
                 yield Stopped(step, "early_stopping")
                 return
-    yield Stopped(step, "finished")
+    yield Stopped(step, "early_stopping" if step < steps else "finished")
 
 
 def _due(step: int, steps: int, every: int) -> bool:

@@ -1,0 +1,190 @@
+"""Checkpoints in mid-run: everything that the next step depends on, in files that survive a crash.
+
+    runs/ID/checkpoints/00000120/
+        learned.safetensors     the parameters that learn
+        moments.safetensors     the optimiser's two moments and step count of each of them
+        best.safetensors        the best weights so far, where there are any
+        manifest.json           where the training stands, and the SHA-256 of each file; written last
+
+A folder is written under another name, each file and the folder are fsynced, and it is renamed: one without a manifest that
+fits its files was cut off, and the one before it counts. Two are kept. What else a step needs is a pure function of the
+seed and the step (order, dropout, learning rate: worker/seeds.py) or is loaded from the model that the run began with.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from worker.loop import Place
+from worker.optim import Group
+
+VERSION = 1
+KEPT = 2
+BEST = "best.safetensors"
+Groups = Iterable[Group]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that is whole. `facts`: what the caller gave to `save`."""
+
+    folder: Path
+    step: int
+    facts: dict[str, Any]
+
+    @property
+    def best(self) -> Path | None:
+        """The best weights at that time."""
+        path = self.folder / BEST
+        return path if path.exists() else None
+
+
+def save(root: Path, place: Place, groups: Groups, best: Path | None, facts: dict[str, Any]) -> Checkpoint:
+    """Writes a checkpoint of a training that stands at `place` into `root` and removes those before the last two.
+
+    `best`: the file of the best weights, if there is one; it must be replaced, never written into, since it is linked where
+    the file system can. `facts`: JSON for whoever goes on. Raises OSError or SafetensorError (disk full), and then leaves
+    nothing behind.
+    """
+    name = f"{place.step:08d}"
+    part = root / f".{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        save_file(_learned(groups), part / "learned.safetensors")
+        save_file(_moments(place, groups), part / "moments.safetensors")
+        if best is not None:
+            _link(best, part / BEST)
+        manifest = {
+            "version": VERSION,
+            "step": place.step,
+            "best": place.best,
+            "stale": place.stale,
+            "micro_batch": place.micro_batch,
+            "facts": facts,
+            "files": {path.name: _told(path) for path in sorted(part.glob("*.safetensors"))},
+        }
+        with (part / "manifest.json").open("w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync(part)
+        shutil.rmtree(root / name, ignore_errors=True)
+        part.rename(root / name)
+        _sync(root)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    for old in _folders(root)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return Checkpoint(root / name, place.step, facts)
+
+
+def newest(root: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, and a sentence for each that is not; those are removed."""
+    faults: list[str] = []
+    for folder in _folders(root):
+        fault = _fault(folder)
+        if fault is None:
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            return Checkpoint(folder, manifest["step"], manifest["facts"]), faults
+        faults.append(f"The checkpoint of step {int(folder.name)} can't be used ({fault}).")
+        shutil.rmtree(folder, ignore_errors=True)
+    return None, faults
+
+
+def restore(checkpoint: Checkpoint, groups: Groups) -> Place:
+    """Puts the checkpoint's weights into the parameters of `groups`; returns where the loop goes on.
+
+    Raises ValueError if the groups are not those that were saved.
+    """
+    manifest = json.loads((checkpoint.folder / "manifest.json").read_text(encoding="utf-8"))
+    learned = load_file(checkpoint.folder / "learned.safetensors")
+    named = {name: parameter for group in groups for name, parameter in _pairs(group)}
+    if set(named) != set(learned):
+        odd = sorted(set(named) ^ set(learned))[0]
+        raise ValueError(f"the checkpoint of step {checkpoint.step} is of another model: {odd}")
+    with torch.no_grad():
+        for name, parameter in named.items():
+            parameter.copy_(learned[name])
+    moments: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in load_file(checkpoint.folder / "moments.safetensors").items():
+        name, _, what = key.rpartition("/")
+        moments.setdefault(name, {})[what] = tensor
+    best = manifest["best"]
+    return Place(
+        step=manifest["step"],
+        best=None if best is None else (best[0], best[1]),
+        stale=manifest["stale"],
+        micro_batch=manifest["micro_batch"],
+        moments=moments,
+    )
+
+
+def _learned(groups: Groups) -> dict[str, Tensor]:
+    return {name: parameter.detach().contiguous() for group in groups for name, parameter in _pairs(group)}
+
+
+def _moments(place: Place, groups: Groups) -> dict[str, Tensor]:
+    assert place.optimizer is not None
+    return {
+        f"{name}/{what}": tensor.contiguous()
+        for group in groups
+        for name, parameter in _pairs(group)
+        # A parameter that has not begun to learn has none.
+        for what, tensor in place.optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _pairs(group: Group) -> Iterable[tuple[str, Any]]:
+    return zip(group.names, group.parameters, strict=True)
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file that is on the disk for good."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _fault(folder: Path) -> str | None:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["version"] != VERSION:
+            return f"it is of version {manifest['version']}"
+        for name, told in manifest["files"].items():
+            if _told(folder / name) != told:
+                return f"{name} is damaged"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _folders(root: Path) -> list[Path]:
+    """The finished ones, newest first."""
+    found = [path for path in root.glob("[0-9]*") if path.name.isdecimal()] if root.exists() else []
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
