@@ -6,38 +6,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app.checks import (
+    WHAT,
+    block_problems,
+    check_roles,
+    epoch_problems,
+    length_problems,
+    model_problems,
+    option_problems,
+    part_problems,
+    step_problems,
+)
 from app.core import runs
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Invalid, NotFound, Problem
 from app.core.files import Files, new_id
-from app.core.spec import OPTIONS, RunSpec, parse_spec
-from app.core.strategies import Lora, Partial
+from app.core.spec import RunSpec, parse_spec
 from app.core.tables import Dataset
 from app.models.catalog import ModelCatalog
 from app.models.defaults import defaults_for, steps_of
 from app.models.finished import folder_sha256
 from app.models.info import ModelInfo
-from app.models.learning import is_of
-from app.models.stack import stack_of
 from app.tasks import task
 from app.tasks.base import Task
-from app.tasks.examples import Examples, load_examples, names_of, part_sizes
+from app.tasks.examples import Examples, load_examples, part_sizes
 
 if TYPE_CHECKING:
     from app.datasets.store import DatasetStore
 
 logger = logging.getLogger(__name__)
 
-WHAT = "The run can't start"
 FITTING_STEPS = 200  # iterations of L-BFGS at most, of a head that is fitted to convergence
 # Best weights, the model folder, its zip, and room for what is being written.
 COPIES = 4
-_NEEDED_PARTS = {
-    "train": "to learn from",
-    "validation": "to choose the best epoch by",
-    "test": "to judge the result by",
-}
 
 
 @dataclass(frozen=True)
@@ -132,27 +134,27 @@ class Launcher:
             try:
                 spec, dataset_name = self._pinned(spec)
                 if chosen is not None:
-                    _check_roles(spec, chosen)
+                    check_roles(spec, chosen)
                     examples = load_examples(self._datasets, self._files, spec)
             except Invalid as error:
                 collect("columns", error)
             except NotFound as error:
                 collect("dataset", error)
             if model is not None and chosen is not None:
-                problems.extend(_model_problems(spec, model, chosen))
+                problems.extend(model_problems(spec, model, chosen))
             if model is not None:
-                problems.extend(_length_problems(spec, model))
-                problems.extend(_block_problems(spec, model))
-            problems.extend(_epoch_problems(spec))
+                problems.extend(length_problems(spec, model))
+                problems.extend(block_problems(spec, model))
+            problems.extend(epoch_problems(spec))
             if chosen is not None:
-                problems.extend(_option_problems(spec, chosen))
+                problems.extend(option_problems(spec, chosen))
                 problems.extend(chosen.check_strategy(spec))
             if examples is not None and chosen is not None:
-                problems.extend(_part_problems(examples) or chosen.check(examples, spec))
+                problems.extend(part_problems(examples) or chosen.check(examples, spec))
         prepared = None
         if spec is not None and examples is not None and model is not None and len(examples.part("train")):
             prepared = _completed(spec, model, examples, dataset_name)
-            problems.extend(_step_problems(prepared))
+            problems.extend(step_problems(prepared.spec, prepared.steps))
         if problems:
             kind = "model" if problems and set(kinds) == {"model"} and len(kinds) == len(problems) else None
             raise Invalid(Invalid.from_problems(WHAT, problems).message, problems, kind)
@@ -190,115 +192,6 @@ def _parse(value: Any) -> tuple[RunSpec | None, list[Problem]]:
         return parse_spec({name: field for name, field in value.items() if name not in faulty}), problems
     except Invalid:
         return None, problems
-
-
-def _check_roles(spec: RunSpec, chosen: Task) -> None:
-    """Raises Invalid unless the columns are those that the task needs."""
-    roles = {role.name: role for role in chosen.roles(spec.columns)}
-    ways = " or ".join(" and ".join(role.name for role in way) for way in chosen.inputs)
-    problems: list[Problem] = [
-        {"where": f"columns.{role}", "message": f"is required: name the column that holds the {role}"}
-        for role in roles
-        if not spec.columns.get(role)
-    ]
-    problems += [
-        {"where": f"columns.{role}", "message": f"{spec.task} has no such role here; it reads {ways}"}
-        for role in spec.columns
-        if role not in roles
-    ]
-    problems += [
-        {"where": f"columns.{role}", "message": "must be one column, not a list of columns"}
-        for role, value in spec.columns.items()
-        if role in roles and not roles[role].many and not isinstance(value, str)
-    ]
-    named = [name for role in roles if (value := spec.columns.get(role)) for name in names_of(value)]
-    if len(set(named)) < len(named):
-        problems.append(
-            {
-                "where": "columns",
-                "message": f"{' and '.join(roles)} must be different columns, each named once",
-            }
-        )
-    if problems:
-        raise Invalid.from_problems(WHAT, problems)
-
-
-def _model_problems(spec: RunSpec, model: ModelInfo, chosen: Task) -> list[Problem]:
-    if not chosen.fits(model):
-        can = f"; it can be used for {', '.join(model.tasks)}" if model.tasks else ""
-        return [{"where": "model", "message": f"{spec.model} can't be used for {spec.task}{can}"}]
-    return chosen.check_model(spec, model)
-
-
-def _option_problems(spec: RunSpec, chosen: Task) -> list[Problem]:
-    """Options that the task would pass over in silence."""
-    return [
-        {"where": name, "message": f"means nothing for {spec.task}; leave it out"}
-        for name in OPTIONS
-        if name not in chosen.options and getattr(spec, name) != RunSpec.model_fields[name].default
-    ]
-
-
-def _epoch_problems(spec: RunSpec) -> list[Problem]:
-    if spec.epochs is None or not spec.converges:
-        return []
-    message = (
-        'means nothing for a head that is fitted to convergence; leave it out, or choose "fit": "epochs"'
-    )
-    return [{"where": "epochs", "message": message}]
-
-
-def _block_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
-    """What of the strategy the model's blocks don't have."""
-    stack = stack_of(model)
-    if stack is None:
-        return []
-    if isinstance(spec.strategy, Partial) and spec.strategy.layers > stack.depth:
-        blocks = f"{stack.depth} block{'s' if stack.depth > 1 else ''}"
-        shared = f", which runs {stack.repeats} times" if stack.repeats > 1 else ""
-        message = (
-            f"is {spec.strategy.layers}, but {spec.model} has {blocks}{shared}; choose {stack.depth} or less"
-        )
-        return [{"where": "strategy.layers", "message": message}]
-    if isinstance(spec.strategy, Lora) and spec.strategy.targets != "auto":
-        names = [name for block in stack.matrices for name in block]
-        there = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in names))
-        return [
-            {"where": "strategy.targets", "message": f"no block has a matrix {one[:80]!r}; there are {there}"}
-            for one in spec.strategy.targets
-            if not any(is_of(name, one) for name in names)
-        ]
-    return []
-
-
-def _length_problems(spec: RunSpec, model: ModelInfo) -> list[Problem]:
-    limit = model.max_length
-    if spec.max_length is None or limit is None or spec.max_length <= limit:
-        return []
-    message = (
-        f"is {spec.max_length:,}, but {spec.model} reads at most {limit:,} tokens; choose {limit:,} or less"
-    )
-    return [{"where": "max_length", "message": message}]
-
-
-def _part_problems(examples: Examples) -> list[Problem]:
-    return [
-        {
-            "where": "split",
-            "message": f"no row is left {purpose} (the {part} part is empty): add rows or choose another split",
-        }
-        for part, purpose in _NEEDED_PARTS.items()
-        if part_sizes(examples)[part] == 0
-    ]
-
-
-def _step_problems(prepared: Prepared) -> list[Problem]:
-    every = prepared.spec.eval_steps
-    known = task(prepared.spec.task).steps_known(prepared.spec)
-    if every is None or every <= prepared.steps or not known:
-        return []
-    message = f"is {every:,}, but the run has only {prepared.steps:,} steps; choose fewer, or leave it out"
-    return [{"where": "eval_steps", "message": message}]
 
 
 def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name: str) -> Prepared:
