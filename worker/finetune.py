@@ -5,7 +5,8 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
-from dataclasses import replace
+from collections.abc import Generator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +31,21 @@ from worker.backbone import pick_device
 from worker.distributed import ALONE, Meeting
 from worker.export import export_model, model_card, zip_folder
 from worker.footprint import settle
-from worker.loop import Evaluated, Halved, Recipe, Started, Step, Stopped, train
+from worker.loop import Evaluated, Event, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
+from worker.ranks import Ranks
 from worker.recorder import Recorder
 from worker.tasks import TorchTask, torch_task
-from worker.tasks.base import Outcome, Part
+from worker.tasks.base import HeadTask, Outcome, Part
 from worker.transfer import make_plan
+from worker.transfer.fitted import FittedHead
+from worker.transfer.head_first import HEAD_ONLY, HeadFirst, head_first, head_of
+from worker.transfer.path import ITERATIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Events = Generator[Event, None, None]
 
 
 class Cancelled(Exception):
@@ -69,6 +76,8 @@ class Finetune:
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
         self.best: Evaluated | None = None
         self.advice: str | None = None
+        self.fitted: FittedHead | None = None
+        self.first: HeadFirst | None = None
         self.model: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         self.task: TorchTask
@@ -85,6 +94,10 @@ class Finetune:
         self._check_cancel()
         outcome = self.task.measure(self.model, train_part, validation, test)
         self._check_cancel()
+        if self.fitted is not None:
+            outcome.add(self.fitted.compare(validation, test))
+        if self.first is not None:
+            outcome.add({"head_first": asdict(self.first)})
         cut = [part.truncated for part in (train_part, validation, test)]
         outcome.results.update(truncated=sum(cut), advice=self.advice)
         recorder.progress(phase="exporting")
@@ -189,29 +202,17 @@ class Finetune:
 
     def _train(self, train_part: Part, validation: Part) -> None:
         self.recorder.progress(phase="training")
-        recipe, ranks = self._recipe(), self.meeting.join()
-        task = task_named(self.spec.task)
-        objective = self.task.objective(self.model, train_part)
-        strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay)
-        most = recipe.batch_size, int(objective.lengths.max(initial=1))
-        rows = settle(self.plan_file, self.model, strategy, most, self.device, ranks, self._say)
-        recipe = replace(recipe, micro_batch=rows)
-        steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
-        progress = Progress(self.recorder, recipe.eval_steps or steps_an_epoch)
-        events = train(
-            self.model,
-            objective,
-            recipe,
-            strategy,
-            lambda model: self.task.judge(model, validation),
-            task.primary,
-            self.device,
-            lower=task.primary_is_lower,
-            ranks=ranks,
+        ranks = self.meeting.join()
+        events, due = (
+            self._fitting(train_part, validation)
+            if self.spec.converges
+            else self._learning(train_part, validation, ranks)
         )
+        progress = Progress(self.recorder, due)
         for event in events:
             match event:
                 case Started():
+                    self.recorder.progress(phase="training")
                     progress.started(event)
                 case Halved():
                     progress.halved(event)
@@ -227,6 +228,8 @@ class Finetune:
                         self.recorder.samples(event.step, event.epoch, samples)
                 case Stopped():
                     progress.stopped(event)
+                    if self.spec.converges:  # how many steps it takes is known only now
+                        self.recorder.progress(steps=event.step)
             if self.recorder.cancelled.is_set():
                 events.close()
                 raise Cancelled
@@ -234,7 +237,7 @@ class Finetune:
                 events.close()
                 self.recorder.flush()  # raises LostRun
         self._load_best()
-        if progress.loss is not None:
+        if progress.loss is not None and not self.spec.converges:  # an optimum needs no advice
             best = self.best.scores if self.best else {}
             self.advice = self.task.advice(progress.loss, train_part, best)
         if self.advice:
@@ -242,6 +245,57 @@ class Finetune:
 
     def _say(self, line: str) -> None:
         self.recorder.log("info", line)
+
+    def _learning(self, train_part: Part, validation: Part, ranks: Ranks) -> tuple[Events, int]:
+        """The loop's events, and the steps between two evaluations."""
+        recipe, task = self._recipe(), task_named(self.spec.task)
+        objective = self.task.objective(self.model, train_part)
+        if getattr(self.spec.strategy, "head_first", False) and ranks.first:  # the others get its weights
+            self._fit_head_first(objective, train_part, validation)
+        strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay)
+        most = recipe.batch_size, int(objective.lengths.max(initial=1))
+        rows = settle(self.plan_file, self.model, strategy, most, self.device, ranks, self._say)
+        recipe = replace(recipe, micro_batch=rows)
+        steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
+        events = train(
+            self.model,
+            objective,
+            recipe,
+            strategy,
+            lambda model: self.task.judge(model, validation),
+            task.primary,
+            self.device,
+            lower=task.primary_is_lower,
+            ranks=ranks,
+        )
+        return events, recipe.eval_steps or steps_an_epoch
+
+    def _fitting(self, train_part: Part, validation: Part) -> tuple[Events, int]:
+        """The same of a head that is fitted instead."""
+        assert isinstance(self.task, HeadTask)
+        self.recorder.progress(phase="reading the texts with the frozen model")
+        self.fitted = FittedHead(self.model, self.task, self.spec.pooling, self.device, self._say)
+        task = task_named(self.spec.task)
+        objective: Any = self.task.objective(self.model, train_part)
+        events = self.fitted.events(objective, train_part, validation, task.primary, task.primary_is_lower)
+        return events, ITERATIONS
+
+    def _fit_head_first(self, objective: Any, train_part: Part, validation: Part) -> None:
+        assert isinstance(self.task, HeadTask)
+        self.recorder.progress(phase="fitting the head first")
+        test = self.task.encode(self.tokenizer, self.examples.part("test"), self.task.tell)
+        task = task_named(self.spec.task)
+        parts = train_part, validation, test
+        self.first = head_first(
+            self.model, self.task, objective, parts, task.primary, task.primary_is_lower, self.device
+        )
+        save_file(head_of(self.model), self.files.attempt(self.run_id, self.attempt) / HEAD_ONLY)
+        found = ", ".join(f"{name} {value:.4f}" for name, value in self.first.metrics.items())
+        self._say(
+            f"The head was fitted first, on the frozen model, in {self.first.iterations} iterations and {self.first.seconds:.1f} s: "
+            f"{found} on the held-out part. Now the rest learns too."
+        )
+        self.recorder.progress(phase="training")
 
     def _recipe(self) -> Recipe:
         spec = self.spec
@@ -263,6 +317,8 @@ class Finetune:
     def _save_best(self, event: Evaluated) -> None:
         part = self.best_weights.with_suffix(".part")
         state = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        if self.fitted is not None:
+            state = {name: state[name] for name in self.fitted.learned}
         save_file(_without_aliases(state), part)
         os.replace(part, self.best_weights)
         self.best = event
@@ -284,10 +340,12 @@ class Finetune:
         }
         metrics, baselines = (outcome.metrics, outcome.baselines) if outcome else (None, None)
         family = self.model.config.model_type
-        card = model_card(self.spec, family, dataset, self.rows, self.task.labels, metrics, baselines)
+        beside = [self.fitted.write] if self.fitted is not None else []
+        more = self.fitted.card() if self.fitted is not None else []
+        card = model_card(self.spec, family, dataset, self.rows, self.task.labels, metrics, baselines, more)
         folder = self.files.model(self.run_id)
         self.task.finish(self.model, self.tokenizer)
-        export_model(self.model, self.tokenizer, card, folder)
+        export_model(self.model, self.tokenizer, card, folder, beside)
         if outcome is not None:
             heldout.write(self.files.run(self.run_id) / heldout.FILE, outcome.predictions)
         zip_folder(folder, self.files.checkpoint_zip(self.run_id))

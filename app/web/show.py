@@ -11,7 +11,7 @@ from app.core import events, runs
 from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
 from app.tasks import TASKS
 from app.tasks.heldout import Filter
-from app.web import actions, heldout, pictures, plots, predicted, standing
+from app.web import actions, heads, heldout, pictures, plots, predicted, standing
 from app.web.heldout import Asked
 from app.web.live import unclaimed
 from app.web.services import Services
@@ -116,6 +116,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "file_rows": version.rows if version else None,
         "samples": samples,
         "table": standing.baseline_table(view),
+        "heads": heads.heads_table(view, results),
         "verdict": standing.verdict(view),
         **_pictures(results),
         "worst": heldout.worst(services, view),

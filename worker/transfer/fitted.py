@@ -18,15 +18,15 @@ from torch import nn
 from app.core.clock import Clock
 from app.models.families import is_decoder
 from app.tasks import task as task_named
-from worker.loop import Event, NonFiniteLoss, Started
+from worker.loop import Event, Started
 from worker.losses import SequenceLoss
 from worker.tasks.base import HeadTask, Part
 from worker.tasks.score import last_layer
 from worker.transfer import sentence_transformers
 from worker.transfer.linear_heads import linearise
 from worker.transfer.path import MOST, Judge, along, finished, fit_of, put
-from worker.transfer.pooling import Features, Floats, Reader, of_texts
-from worker.transfer.solver import Fit, Layer
+from worker.transfer.pooling import Features, Reader, of_texts
+from worker.transfer.solver import Layer
 
 TRIED_ON = 64  # training rows
 
@@ -78,11 +78,11 @@ class FittedHead:
         total = sum(parameter.numel() for parameter in self.model.parameters())
         numbers = sum(parameter.numel() for parameter in self.layer.parameters())
         yield Started(MOST, 0, numbers, total, "float64", "cpu")
-        fit = self._fit(learn.own, objective, self.layer.bias is not None)
+        fit = fit_of(learn.own, objective, self.layer)
         found = along(fit, Judge(self.task, judge.own, validation, primary, lower), self._set, clock)
         self.chosen = yield from found
         if self._beside and learn.mean is not None and judge.mean is not None:
-            fit = self._fit(learn.mean, objective, True)
+            fit = fit_of(learn.mean, objective, nn.Linear(learn.mean.shape[1], self.layer.out_features))
             on_mean = Judge(self.task, judge.mean, validation, primary, lower)
             self.mean = finished(along(fit, on_mean, lambda _: None, clock), lambda _: self.task.tell(0, 0))
 
@@ -90,10 +90,12 @@ class FittedHead:
         """{"poolings": {name: the task's metrics}} of the held-out part by what a head reads, and the "notes" on it."""
         if self.mean is None or self.chosen is None:
             return {"notes": [note] if (note := self._note(None)) else []}
-        on = {part: self.reader.features(part, mean=True, tell=self.task.tell) for part in (validation, test)}
+        on = [
+            (part, self.reader.features(part, mean=True, tell=self.task.tell)) for part in (validation, test)
+        ]
 
         def metrics(layer: Layer, pick: Callable[[Features], Any]) -> dict[str, float]:
-            logits = [of_texts(layer.logits(pick(on[part])), part) for part in (validation, test)]
+            logits = [of_texts(layer.logits(pick(features)), part) for part, features in on]
             return self.task.figures(logits[0], validation, logits[1], test)
 
         found = {
@@ -152,12 +154,6 @@ class FittedHead:
             if linearise(self.model, self.reader, batch, target, told=self.asked is not None):
                 self.reads = target
                 return
-
-    def _fit(self, features: Floats, objective: SequenceLoss, intercept: bool) -> Fit:
-        try:
-            return fit_of(features, objective, self.layer.out_features, intercept)
-        except ValueError as error:
-            raise NonFiniteLoss(1, 1.0) from error
 
     def _set(self, layer: Layer) -> None:
         put(layer, self.layer)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.loop import Event, NonFiniteLoss, Step
+from worker.loop import Event, Step
 from worker.losses import SequenceLoss
 from worker.tasks.base import HeadTask, Part
 from worker.tasks.score import last_layer
@@ -42,17 +42,15 @@ def head_first(
     """Fits the last layer on the frozen model (train, validation; the figures are of test) and leaves it in `model`.
 
     It reads what the class's own head makes of a text: a hidden layer that passes its input on would have weights of
-    another size than a pre-trained model's, and could not go on learning at the same rate.
+    another size than a pre-trained model's, and could not go on learning at the same rate. Nor could one with large weights
+    for features that hardly vary, so all have one scale here.
     """
     began = time.perf_counter()
     layer = last_layer(model)
     model.to(device)
     reader = Reader(model, layer, task, device)
     learn, judge, held = (reader.features(part, tell=task.tell).own for part in parts)
-    try:
-        fit = fit_of(learn, objective, layer.out_features, layer.bias is not None)
-    except ValueError as error:
-        raise NonFiniteLoss(1, 1.0) from error
+    fit = fit_of(learn, objective, layer, alike=True)
     steps = 0
 
     def seen(event: Event) -> None:

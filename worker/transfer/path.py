@@ -16,9 +16,9 @@ from worker.tasks.base import HeadTask, Part
 from worker.transfer.pooling import Floats, of_texts
 from worker.transfer.solver import STRENGTHS, Fit, Layer
 
-MOST = 600  # iterations in all; strengths that are then left are not tried
+MOST = 400  # iterations in all; strengths that are then left are not tried
 ITERATIONS = 20  # about as many until the optimum for one strength
-WORSE = 2  # strengths in a row that better neither score nor loss, and the weaker ones are not tried
+WORSE = 2  # strengths in a row whose validation loss is above the least, and the weaker ones are not tried
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def along(
         layer = fit.layer()
         scores = judge.scores(layer)
         better = best is None or judge.rank(scores) > best[0]
-        stale = 0 if better or scores["loss"] < least else stale + 1
+        stale = 0 if scores["loss"] < least else stale + 1
         least = min(least, scores["loss"])
         if better:
             best = judge.rank(scores), layer
@@ -77,11 +77,23 @@ def along(
     return best[1]
 
 
-def fit_of(features: Floats, objective: SequenceLoss, outputs: int, intercept: bool) -> Fit:
-    """The problem of the task's own loss. Raises ValueError for features that are no numbers."""
+def fit_of(features: Floats, objective: SequenceLoss, layer: nn.Linear, *, alike: bool = False) -> Fit:
+    """The problem of the task's own loss for a layer like `layer`. Raises NonFiniteLoss for features that are no numbers."""
     weight = objective.weight(np.arange(len(objective.lengths)))
     truth, shares = torch.from_numpy(objective.truth), objective.shares
-    return Fit(features, objective.each, truth, weight, outputs, shares=shares, intercept=intercept)
+    try:
+        return Fit(
+            features,
+            objective.each,
+            truth,
+            weight,
+            layer.out_features,
+            shares=shares,
+            intercept=layer.bias is not None,
+            alike=alike,
+        )
+    except ValueError as error:
+        raise NonFiniteLoss(1, 1.0) from error
 
 
 def put(found: Layer, layer: nn.Linear) -> None:

@@ -135,8 +135,11 @@ def of_texts(logits: Floats, part: Part) -> Floats:
 
 def mean_of(hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """The mean over a row's tokens, special ones included, as sentence-transformers takes it."""
+    if hidden.dim() != 3:
+        return hidden
     mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-    return (hidden * mask).sum(1) / mask.sum(1) if hidden.dim() == 3 else hidden
+    assert hidden.shape[1] == mask.shape[1], "the trunk gives not all tokens"
+    return (hidden * mask).sum(1) / mask.sum(1)
 
 
 def _whole(own: Tensor, batch: dict[str, Tensor]) -> Tensor:

@@ -18,8 +18,8 @@ from torch import Tensor
 # The strengths that are tried, each from the optimum of the one before: strong penalties have little to find and are quick.
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
 MOST = 300  # iterations for one strength; it is rarely a tenth of that
-SMALL = 1e-7  # a gradient of which no entry is larger is none (the loss is in nats an example)
-FLAT = 1e-10  # nor does it matter what lowers the loss by less than this share of it
+SMALL = 1e-6  # a gradient of which no entry is larger is none (the loss is in nats an example)
+FLAT = 1e-10  # what lowers the loss by less is not worth an iteration
 WIDE = 2**31  # bytes of features in float64 from which they are widened piece by piece
 PIECE = 2**16  # rows
 
@@ -59,27 +59,27 @@ class Fit:
         *,
         shares: Tensor | None = None,
         intercept: bool = True,
+        alike: bool = False,
     ) -> None:
         """`features`: (rows, d). `each(logits, truth)`: the loss of each row. `weight`: what their sum is divided by.
-        `shares`: (rows,), what each row's loss is multiplied by. Raises ValueError for features that are no numbers."""
+        `shares`: (rows,), what each row's loss is multiplied by. `alike`: all features have one scale, the root of their mean
+        square, so that none gets a large weight for varying little. Raises ValueError for features that are no numbers."""
         if not np.isfinite(features).all():
             raise ValueError("features that are no finite numbers")
         raw = torch.from_numpy(features)
         dimension = raw.shape[1]
-        square, total = (
-            torch.zeros(dimension, dtype=torch.float64),
-            torch.zeros(dimension, dtype=torch.float64),
-        )
-        for piece in _pieces(raw):
-            total += piece.double().sum(0)
-        mean = total / len(raw)
-        for piece in _pieces(raw):
-            square += (piece.double() - (mean if intercept else 0.0)).square().sum(0)
-        spread = (square / len(raw)).sqrt()
+        pieces = _pieces(raw)
+        mean = torch.stack([piece.double().sum(0) for piece in pieces]).sum(0) / len(raw)
+        around = mean if intercept else torch.zeros_like(mean)
+        squares = torch.stack([(piece.double() - around).square().sum(0) for piece in pieces]).sum(0)
+        spread = (squares / len(raw)).sqrt()
         # What varies by nothing but rounding is a constant, and the bias has it already.
         constant = spread <= 1e-6 * mean.abs().clamp_min(1e-30)
+        if alike:
+            about_zero = spread.square() + (mean.square() if intercept else 0.0)
+            spread = about_zero.mean().sqrt().expand(dimension)
         self.scale = torch.where(constant, 1.0, spread)
-        self.centre = mean if intercept else torch.zeros(dimension, dtype=torch.float64)
+        self.centre = around
         self.intercept, self.outputs, self.weight, self.each = intercept, outputs, weight, each
         kept = torch.float64 if raw.numel() * 8 <= WIDE else torch.float32
         shared = [None] * -(-len(raw) // PIECE) if shares is None else _pieces(shares.double())
@@ -89,7 +89,7 @@ class Fit:
                 truths,
                 share,
             )
-            for piece, truths, share in zip(_pieces(raw), _pieces(truth), shared, strict=True)
+            for piece, truths, share in zip(pieces, _pieces(truth), shared, strict=True)
         ]
         self.point = torch.zeros(outputs * (dimension + intercept), dtype=torch.float64)
 
@@ -136,7 +136,7 @@ class Fit:
                 return
             self.point = point.detach().clone()
             yield Iteration(value, gradient)
-            if gradient <= SMALL or before - value <= FLAT * abs(value):
+            if gradient <= SMALL or before - value <= FLAT:
                 return
             before = value
 
