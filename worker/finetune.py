@@ -76,6 +76,7 @@ class Finetune:
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
         self.best: Evaluated | None = None
         self.advice: str | None = None
+        self.learning: dict[str, int] = {}  # how many numbers, of how many
         self.fitted: FittedHead | None = None
         self.first: HeadFirst | None = None
         self.model: PreTrainedModel
@@ -100,6 +101,7 @@ class Finetune:
             outcome.add({"head_first": asdict(self.first)})
         cut = [part.truncated for part in (train_part, validation, test)]
         outcome.results.update(truncated=sum(cut), advice=self.advice)
+        outcome.results.update(self.learning)
         recorder.progress(phase="exporting")
         self._export(outcome)
         return {
@@ -214,6 +216,7 @@ class Finetune:
                 case Started():
                     self.recorder.progress(phase="training")
                     progress.started(event)
+                    self.learning = {"trainable": event.trainable, "parameters": event.parameters}
                 case Halved():
                     progress.halved(event)
                     if ranks.first:

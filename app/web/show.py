@@ -9,12 +9,14 @@ from sqlmodel import Session, col
 
 from app.core import events, runs
 from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
+from app.models.learning import words_of
 from app.tasks import TASKS
 from app.tasks.heldout import Filter
 from app.web import actions, heads, heldout, pictures, plots, predicted, standing
 from app.web.heldout import Asked
 from app.web.live import unclaimed
 from app.web.services import Services
+from app.web.stacks import depth_of, model_here, short
 
 LOG_LINES = 500
 # What the page asks for that a task may leave out.
@@ -26,6 +28,8 @@ NO_RESULTS: dict[str, Any] = {
     "truncated": 0,
     "settings": {},
     "signatures": {},
+    "trainable": None,
+    "parameters": None,
 }
 MOST_SAMPLES = 12  # evaluations whose samples are shown, the newest
 LOOKED_AT = 200  # events that are looked at for them: some may be of steps to which the run went back
@@ -96,7 +100,8 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "run": view,
         "spec_json": json.dumps(view["spec"], ensure_ascii=False, indent=2),
         "model": bases[-1].name if bases else short_model(view["spec"].get("model", "")),
-        "strategy": (view["spec"].get("strategy") or {}).get("kind", "full"),
+        "strategy": _strategy(services, view["spec"]),
+        "learned": _learned(results),
         "over": over,
         "resumed": resumed,
         "took": took(view),
@@ -135,6 +140,19 @@ def errors_part(services: Services, run_id: str, asked: Asked) -> dict[str, Any]
         "over": view["state"] in FINAL_STATES,
         "browser": heldout.browser(services, view, asked),
     }
+
+
+def _strategy(services: Services, spec: dict[str, Any]) -> str:
+    """'last 2 of 6 blocks'"""
+    model = model_here(services, spec.get("model", ""))
+    return words_of(spec.get("strategy") or {}, depth_of(model) if model else None)
+
+
+def _learned(results: dict[str, Any]) -> str:
+    """'3.7 M of 22.7 M parameters'; "" of a run that didn't note it."""
+    if results["trainable"] is None or results["parameters"] is None:
+        return ""
+    return f"{short(results['trainable'])} of {short(results['parameters'])} parameters"
 
 
 def _cut(results: dict[str, Any]) -> int:
