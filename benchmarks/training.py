@@ -4,10 +4,10 @@ rate and maximum length, in turns, so that whatever else the machine does slows 
     python -m benchmarks.training --against trainer --file FILE [--model DIR] [--strategy full|head|partial2] [--rows 6000]
         [--test 1500] [--epochs 1] [--batch 32] [--lr 5e-5] [--seeds 1] [--steps N] [--threads N] [--json]
 
-FILE: a CSV with the columns text and label. `ratio` is the median over the seeds of theirs / ours. With --steps both take N steps in
-turns and nothing is judged; --threads 1 beside it says most on a machine that has other work. `share` is what the matrix products of the real tokens, as the model is written (forward and twice that
-backward), come to of the machine's float32 rate, measured in between; `computed` leaves out what ours leaves out, because
-nobody reads it (worker/fast/last_block.py).
+FILE: a CSV with the columns text and label. `ratio` is the median over the seeds of theirs / ours. With --steps both take N
+steps in turns and nothing is judged; --threads 1 beside it says most on a machine that has other work. `share` is what the matrix
+products of the real tokens, as the model is written (forward and twice that backward), come to of the machine's float32 rate,
+measured in between; `computed` leaves out what ours leaves out, because nobody reads it (worker/fast/last_block.py).
 """
 
 import argparse
