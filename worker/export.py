@@ -45,6 +45,16 @@ def export_model(
     _sync(folder.parent)
 
 
+def export_beside(write: Callable[[Path, str], None], base: str, folder: Path) -> None:
+    """What `write(folder, base)` writes, in `folder` and as a zip of the same name, replacing older ones."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    write(part, base)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
+    zip_folder(folder, folder.with_name(folder.name + ".zip"))
+
+
 def zip_folder(folder: Path, target: Path) -> None:
     """Zips the files of `folder` without compressing (weights don't shrink), the same bytes for the same files."""
     part = target.with_name(target.name + ".part")
@@ -58,6 +68,11 @@ def zip_folder(folder: Path, target: Path) -> None:
                     shutil.copyfileobj(source, sink, 2**20)
     _sync(part)
     os.replace(part, target)
+
+
+def base_of(spec: RunSpec) -> str:
+    """What the model that a run began with is called elsewhere."""
+    return STARTER_BASE if spec.model == "starter" else spec.model.removeprefix("hub:")
 
 
 def model_card(
@@ -78,7 +93,7 @@ def model_card(
     pipeline = known.pipeline_of(spec, family)
     front = ["---", "library_name: transformers", f"pipeline_tag: {pipeline}"]
     front += [f"tags: [headstart, {pipeline}]"]
-    base = STARTER_BASE if spec.model == "starter" else spec.model.removeprefix("hub:")
+    base = base_of(spec)
     if not spec.model.startswith(("local:", "run:")):
         front.append(f"base_model: {json.dumps(base)}")
     front.append("---")

@@ -29,7 +29,7 @@ SAMPLE = Path(__file__).parents[1] / "datasets" / "sample.csv"
 
 
 def run_view(services: Services, run_id: str) -> dict[str, Any]:
-    """A run as the API shows it, with `dataset_name` and `checkpoint` (its address, None while there is none)."""
+    """A run as the API shows it, with `dataset_name`, `checkpoint` and `adapter` (their addresses, None while there is none)."""
     with services.database.read() as session:
         return run_view_in(services, session, run_id)
 
@@ -134,6 +134,20 @@ def checkpoint_path(services: Services, run_id: str) -> Path:
     return path
 
 
+def adapter_path(services: Services, run_id: str) -> Path:
+    """The adapter of a run with the strategy lora. Raises NotFound; Conflict while there is none yet."""
+    with services.database.read() as session:
+        run = runs.get(session, run_id)
+    path = services.files.adapter_zip(run_id)
+    if run.spec["strategy"]["kind"] != "lora":
+        raise NotFound("Only a run with the strategy lora has an adapter; download its checkpoint instead.")
+    if run.state not in FINAL_STATES:
+        raise Conflict(f"The run is {run.state}: its adapter can be downloaded once it has finished.")
+    if not path.is_file():
+        raise NotFound(f"{ENDED[run.state]} before there was an adapter to download.")
+    return path
+
+
 def log_records(session: Session, run_id: str, newest: int | None = None) -> list[dict[str, Any]]:
     """The lines of a run's log, oldest first: [{"seq", "time", "level", "message"}]."""
     query = select(Event).where(col(Event.run_id) == run_id, col(Event.kind) == "log")
@@ -185,5 +199,7 @@ def _complete(services: Services, run: Run, dataset_name: str) -> dict[str, Any]
     view = runs.view(run, services.clock())
     has_zip = run.state in FINAL_STATES and services.files.checkpoint_zip(run.id).is_file()
     view["dataset_name"] = dataset_name
+    has_adapter = run.state in FINAL_STATES and services.files.adapter_zip(run.id).is_file()
+    view["adapter"] = f"/api/runs/{run.id}/adapter.zip" if has_adapter else None
     view["checkpoint"] = f"/api/runs/{run.id}/checkpoint.zip" if has_zip else None
     return view

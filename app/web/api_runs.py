@@ -111,6 +111,14 @@ def checkpoint(run_id: RunId, services: ServicesDep) -> FileResponse:
     return Download(path, "application/zip", f"headstart-{run_id}.zip")
 
 
+@router.head("/runs/{run_id}/adapter.zip", response_class=FileResponse, include_in_schema=False)
+@router.get("/runs/{run_id}/adapter.zip", response_class=FileResponse)
+def adapter(run_id: RunId, services: ServicesDep) -> FileResponse:
+    """What a run with LoRA learned, in peft's format; 404 for another strategy."""
+    path = actions.adapter_path(services, run_id)
+    return Download(path, "application/zip", f"headstart-{run_id}-adapter.zip")
+
+
 @router.post("/runs/{run_id}/predict", openapi_extra={"requestBody": INPUTS_BODY})
 def predict(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
     """Predict up to 1,000 inputs with the finished model; the outputs stand in the order of the inputs."""

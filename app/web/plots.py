@@ -98,6 +98,22 @@ def before_after(results: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def drift(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """How far each level has moved, the head first: [{"level", "learned", "text" (in percent), "width"}]."""
+    found = results.get("drift") or []
+    most = max((one["drift"] for one in found), default=0.0)
+    return [
+        {
+            "level": one["level"],
+            "learned": one["learned"],
+            "text": f"{100 * one['drift']:.3g} %" if one["learned"] else "frozen",
+            "width": 100 * one["drift"] / most,
+        }
+        for one in reversed(found)
+        if most
+    ]
+
+
 def _square(low: float, high: float) -> dict[str, Any]:
     """A square picture whose axes both go from `low` to `high`, with some five round ticks."""
     ticks = [

@@ -167,6 +167,26 @@ def test_the_checkpoint_comes_whole_or_in_ranges(client: TestClient, launch: Lau
     assert head.status_code == 200 and head.headers["content-length"] == "258"
 
 
+def test_only_a_run_with_lora_has_an_adapter_to_download(
+    client: TestClient, launch: Launch, trainer: Train, services: Services
+) -> None:
+    plain = launch()
+    trainer(plain).succeed()
+    refused = client.get(f"/api/runs/{plain}/adapter.zip")
+    assert (refused.status_code, refused.json()["error"]["kind"]) == (404, "not_found")
+    assert "strategy lora" in refused.json()["error"]["message"]
+
+    lora = launch(strategy={"kind": "lora", "rank": 4})
+    address = f"/api/runs/{lora}/adapter.zip"
+    assert client.get(address).status_code == 409
+    trainer(lora).succeed()
+    assert client.get(address).status_code == 404
+    services.files.adapter_zip(lora).write_bytes(b"PK")
+    assert client.get(address).content == b"PK"
+    assert client.get(f"/api/runs/{lora}").json()["adapter"] == address
+    assert f'href="{address}"' in client.get(f"/runs/{lora}").text
+
+
 def test_a_cancelled_run_offers_its_best_checkpoint_if_it_has_one(
     client: TestClient, services: Services, launch: Launch, trainer: Train
 ) -> None:

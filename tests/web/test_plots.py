@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.web.plots import LEFT, SIZE, TOP, before_after, f1_bars, reliability, scatter
+from app.web.plots import LEFT, SIZE, TOP, before_after, drift, f1_bars, reliability, scatter
 
 
 def test_a_reliability_bar_stands_in_its_bin_and_reaches_its_accuracy() -> None:
@@ -70,3 +70,24 @@ def test_before_and_after_share_a_scale() -> None:
 def test_no_picture_of_what_is_missing() -> None:
     assert reliability({}) is None and scatter({}) is None and before_after({}) is None
     assert f1_bars({}) == [] and scatter({"scatter": {"truth": [], "predicted": []}}) is None
+
+
+def test_drift_is_in_percent_with_the_head_first_and_says_what_was_frozen() -> None:
+    results = {
+        "drift": [
+            {"level": "embeddings", "drift": 0.0, "learned": False},
+            {"level": "block 1", "drift": 0.0123, "learned": True},
+            {"level": "block 2", "drift": 0.0246, "learned": True},
+        ]
+    }
+    found = drift(results)
+    assert [(one["level"], one["text"], one["width"]) for one in found] == [
+        ("block 2", "2.46 %", 100.0),
+        ("block 1", "1.23 %", 50.0),
+        ("embeddings", "frozen", 0.0),
+    ]
+
+
+def test_a_model_that_has_not_moved_has_no_picture_of_drift() -> None:
+    assert drift({"drift": [{"level": "block 1", "drift": 0.0, "learned": False}]}) == []
+    assert drift({}) == []

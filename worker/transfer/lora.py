@@ -105,7 +105,9 @@ class _Merging:
         self.adapter: dict[str, torch.Tensor] = {}
 
     def finish(self) -> None:
-        """W + alpha / rank · B A instead of W: the model is a plain one again."""
+        """W + alpha / rank · B A instead of W: the model is a plain one again, and stays it."""
+        if self.adapter:
+            return
         self.adapter = {
             name.replace(f".{ADAPTER}.", "."): parameter.detach().cpu().clone()
             for name, parameter in self.model.named_parameters()
