@@ -5,7 +5,7 @@ the model or on the data are None here and filled in by app.launch, so that a st
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -186,7 +186,11 @@ OPTIONS = (
 
 
 # Pydantic names the alternative of a union as well: strategy.lora.rank.
-_KINDS = ("random", "column", "group", "time", "full", "head", "partial", "gradual", "lora")
+_KINDS = {
+    get_args(member.model_fields["kind"].annotation)[0]
+    for union in (Split, Strategy)
+    for member in get_args(get_args(union)[0])
+}
 
 
 def parse_spec(value: Any) -> RunSpec:
