@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from app.core.spec import RunSpec
+from app.core.strategies import Strategy
 from app.models.info import ModelInfo
 from app.models.learning import words_of, work
 from app.tasks import TASKS
@@ -14,6 +17,9 @@ from app.web.lengths import cut_line
 from app.web.render import count, duration
 from app.web.services import Services
 from app.web.stacks import Picture, levels_for, model_here, picture
+
+
+STRATEGY: TypeAdapter[Any] = TypeAdapter(Strategy)
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,19 @@ def _time(services: Services, checked: dict[str, Any], model: ModelInfo | None) 
     if found is None:
         return ""
     seconds, told_by = found
-    other = told_by["strategy"] != checked["spec"]["strategy"]
-    by = f" ({words_of(told_by['strategy'])})" if other else ""
+    other = told_by.get("strategy") != checked["spec"]["strategy"]
+    by = f" ({words_of(told_by.get('strategy') or {})})" if other else ""
     return f"about {duration(_roughly(seconds))}, {'by' if other else 'as'} your last run with this model{by}"
 
 
 def _price(model: ModelInfo | None, task: Task, classes: int, spec: dict[str, Any]) -> float | None:
     """What a training text costs under a spec, all epochs together; None where the blocks aren't known."""
-    parsed = RunSpec.model_validate(spec)
-    known = levels_for(model, task, parsed.strategy, classes) if model else None
-    return work(*known, parsed.epochs, words=not task.own_head) if known else None
+    try:
+        strategy = STRATEGY.validate_python(spec.get("strategy"))
+    except ValidationError:  # of a run of before
+        return None
+    known = levels_for(model, task, strategy, classes) if model else None
+    return work(*known, spec.get("epochs"), words=not task.own_head) if known else None
 
 
 def _roughly(seconds: float) -> float:

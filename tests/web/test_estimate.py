@@ -100,6 +100,11 @@ def test_a_head_that_is_fitted_is_told_by_the_same_data(
     assert estimate(database, spec, 200, price, **head, dataset="other0000000") is None
 
 
+def test_a_run_of_an_older_version_is_no_fault(database: Database, queue_run: Queue, spec: RunSpec) -> None:
+    ended(database, queue_run(), 50.0, strategy={"kind": "forgotten", "depth": 3}, epochs=2, gone=True)
+    assert estimate(database, spec, 200, lambda _: None) is None
+
+
 def test_only_the_training_grows_with_the_texts(database: Database, queue_run: Queue, spec: RunSpec) -> None:
     run_id = queue_run()
     with database.write() as session:
