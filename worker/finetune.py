@@ -5,7 +5,8 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,10 @@ from worker.ranks import Ranks
 from worker.recorder import Recorder
 from worker.tasks import TorchTask, torch_task
 from worker.tasks.base import HeadTask, Outcome, Part
-from worker.transfer import make_plan
+from worker.transfer import Plan, make_plan
+from worker.transfer.cache import Cache
 from worker.transfer.fitted import FittedHead
+from worker.transfer.frozen import EVERY_EPOCH, computed_once, within
 from worker.transfer.head_first import HEAD_ONLY, HeadFirst, head_first, head_of
 from worker.transfer.path import ITERATIONS
 
@@ -271,7 +274,31 @@ class Finetune:
             lower=task.primary_is_lower,
             ranks=ranks,
         )
+        events = within(self._computed_once(strategy, train_part, validation), events)
         return events, recipe.eval_steps or steps_an_epoch
+
+    @contextmanager
+    def _computed_once(self, strategy: Plan, *parts: Part) -> Iterator[None]:
+        """Inside, what `strategy` leaves frozen is computed once for the rows of `parts`; in a later attempt only if the
+        first had the room for it, so that both compute the same."""
+        noted = self.frozen.get("frozen_part")
+        frozen = strategy.frozen if self.task.rereads and noted != EVERY_EPOCH else ()
+        encoded = [part.encoded for part in parts]
+        cache = Cache(self.files.frozen_outputs, self.settings.cache_bytes)
+        told = self._say, self._tell_frozen
+        with computed_once(self.model, frozen, encoded, self.device, cache, *told) as how:
+            if noted is not None and how not in (noted, None):
+                self.recorder.log(
+                    "warning", f"Not exactly repeatable: the frozen part was {noted} and is {how}."
+                )
+            elif how is not None and self.meeting.first:
+                plan.note(self.plan_file, frozen_part=how)
+            yield
+
+    def _tell_frozen(self, done: int, total: int) -> None:
+        self._check_cancel()
+        # In steps of 5 %: each change is an event that stays in the database.
+        self.recorder.progress(phase=f"computing the frozen part, {20 * done // total * 5} %")
 
     def _fitting(self, train_part: Part, validation: Part) -> tuple[Events, int]:
         """The same of a head that is fitted instead."""
