@@ -10,6 +10,7 @@ from torch import nn
 from worker.backbone import pad_id, text_config
 from worker.batches import collate, eval_batches
 from worker.encode import Encoded
+from worker.fast.last_block import shortened
 from worker.memory import in_parts
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +34,7 @@ def logits(
     padding = pad_id(model)
     batches = eval_batches(encoded.lengths, batch_size)
     try:
-        with torch.inference_mode():
+        with shortened(model), torch.inference_mode():
             parts = []
             for done, rows in enumerate(batches, 1):
                 parts += in_parts(

@@ -72,3 +72,11 @@ def test_the_model_is_put_back_even_after_an_error(tmp_path: Path) -> None:
     assert not any("forward" in vars(module) for module in model.modules())
     assert not any(type(module).__name__ == "FastDropout" for module in model.modules())
     assert model.config._attn_implementation == "sdpa"
+
+
+def test_a_block_whose_forward_is_replaced_already_is_left_alone(tmp_path: Path) -> None:
+    model, _ = load_classifier(tiny.build("bert", tmp_path / "bert", tiny.toy(20)[0]), ["a", "b"], 1)
+    with shortened(model) as outer, shortened(model) as inner:
+        assert outer and not inner
+    with shortened(model) as again:
+        assert again
