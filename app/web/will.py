@@ -47,7 +47,7 @@ def will_happen(services: Services, checked: dict[str, Any]) -> Will:
         )
     lines["batch"] = f"{spec.batch_size} rows of up to {spec.max_length} tokens"
     if not spec.converges:
-        lines["learning rate"] = f"{spec.learning_rate:.3g}"
+        lines["learning rate"] = f"{spec.learning_rate:.3g}".replace("e-0", "e-")
     drawn = None
     model = model_here(services, spec.model)
     known = levels_for(model, task, spec.strategy, checked["classes"]) if model else None
