@@ -6,11 +6,11 @@ Built aside and renamed, so that a folder called model/ is always complete.
 import json
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.core.archive import sync, zip_folder
 from app.core.spec import RunSpec
 from app.tasks import task
 from app.tasks.examples import names_of
@@ -39,10 +39,10 @@ def export_model(
     for add in beside:
         add(part)
     for path in part.rglob("*"):
-        _sync(path)
+        sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 def export_beside(write: Callable[[Path, str], None], base: str, folder: Path) -> None:
@@ -53,21 +53,6 @@ def export_beside(write: Callable[[Path, str], None], base: str, folder: Path) -
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
     zip_folder(folder, folder.with_name(folder.name + ".zip"))
-
-
-def zip_folder(folder: Path, target: Path) -> None:
-    """Zips the files of `folder` without compressing (weights don't shrink), the same bytes for the same files."""
-    part = target.with_name(target.name + ".part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
-                info.external_attr = 0o644 << 16
-                info.file_size = path.stat().st_size  # lets zipfile choose ZIP64 for a member over 4 GB
-                with path.open("rb") as source, archive.open(info, "w") as sink:
-                    shutil.copyfileobj(source, sink, 2**20)
-    _sync(part)
-    os.replace(part, target)
 
 
 def base_of(spec: RunSpec) -> str:
@@ -165,11 +150,3 @@ def _names(labels: list[str], limit: int = 30) -> str:
 def _plain(text: str) -> str:
     """A name on one line, without what Markdown or the fence would read as markup."""
     return " ".join(text.split()).replace("`", "'").replace("|", "/").replace("<", "‹")[:200]
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.core import runs
+from app.core.archive import zip_folder
 from app.core.db import Database
 from app.core.errors import Invalid
 from app.core.files import Files
@@ -30,7 +31,7 @@ from app.tasks.examples import Examples, load_examples, part_sizes
 from worker import plan
 from worker.backbone import pick_device
 from worker.distributed import ALONE, Meeting
-from worker.export import export_model, model_card, zip_folder
+from worker.export import base_of, export_beside, export_model, model_card
 from worker.footprint import settle
 from worker.loop import Evaluated, Event, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
@@ -40,9 +41,11 @@ from worker.tasks import TorchTask, torch_task
 from worker.tasks.base import HeadTask, Outcome, Part
 from worker.transfer import Plan, make_plan
 from worker.transfer.cache import Cache
+from worker.transfer.drift import Origin
 from worker.transfer.fitted import FittedHead
 from worker.transfer.frozen import EVERY_EPOCH, computed_once, within
 from worker.transfer.head_first import HEAD_ONLY, HeadFirst, head_first, head_of
+from worker.transfer.interpolation import Line
 from worker.transfer.path import ITERATIONS
 
 if TYPE_CHECKING:
@@ -80,6 +83,8 @@ class Finetune:
         self.best: Evaluated | None = None
         self.advice: str | None = None
         self.learning: dict[str, int] = {}  # how many numbers, of how many
+        self.strategy: Plan | None = None
+        self.line: Line | None = None
         self.fitted: FittedHead | None = None
         self.first: HeadFirst | None = None
         self.model: PreTrainedModel
@@ -96,14 +101,14 @@ class Finetune:
         recorder.progress(phase="testing", eta_seconds=None)
         test = test or self._encode(self.examples.part("test"))
         self._check_cancel()
-        outcome = self.task.measure(self.model, train_part, validation, test)
+        outcome = self._measure(train_part, validation, test)
         self._check_cancel()
         if self.fitted is not None:
             outcome.add(self.fitted.compare(validation, test))
         if self.first is not None:
             outcome.add({"head_first": asdict(self.first)})
         cut = [part.truncated for part in (train_part, validation, test)]
-        outcome.results.update(truncated=sum(cut), advice=self.advice)
+        outcome.results.update(truncated=sum(cut), advice=self.advice, drift=self.origin.drift(self.model))
         outcome.results.update(self.learning)
         recorder.progress(phase="exporting")
         self._export(outcome)
@@ -113,6 +118,20 @@ class Finetune:
             "results": outcome.results,
             "weights_sha256": folder_sha256(self.files.model(self.run_id)),
         }
+
+    def _measure(self, train_part: Part, validation: Part, test: Part) -> Outcome:
+        if self.line is None:
+            return self.task.measure(self.model, train_part, validation, test)
+        self.recorder.progress(phase="measuring between the head-only and the fine-tuned model")
+        task = task_named(self.spec.task)
+        return self.line.measure(
+            self.task,
+            self.tokenizer,
+            (train_part, validation, test),
+            task.primary,
+            task.primary_is_lower,
+            lambda: {"drift": self.origin.drift(self.model)},
+        )
 
     def help(self) -> None:
         """What a process that is not the run's first does: the same up to the end of the training, and nothing is saved."""
@@ -142,6 +161,7 @@ class Finetune:
         folder = self._folder()
         self._check_cancel()
         self.model, self.tokenizer = self.task.load(folder, self._keep_head())
+        self.origin = Origin(self.model, folder)
         recorder.progress(phase="encoding")
         train_part, validation = (
             self._encode(examples.part("train")),
@@ -258,23 +278,26 @@ class Finetune:
         objective = self.task.objective(self.model, train_part)
         if getattr(self.spec.strategy, "head_first", False) and ranks.first:  # the others get its weights
             self._fit_head_first(objective, train_part, validation)
-        strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay)
+        self.strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay, self.spec.seed)
+        if self.first is not None:
+            line = self.files.interpolation(self.run_id)
+            self.line = Line(self.model, self.strategy, line.with_name(f"{line.name}.part"))
         most = recipe.batch_size, int(objective.lengths.max(initial=1))
-        rows = settle(self.plan_file, self.model, strategy, most, self.device, ranks, self._say)
+        rows = settle(self.plan_file, self.model, self.strategy, most, self.device, ranks, self._say)
         recipe = replace(recipe, micro_batch=rows)
         steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
         events = train(
             self.model,
             objective,
             recipe,
-            strategy,
+            self.strategy,
             lambda model: self.task.judge(model, validation),
             task.primary,
             self.device,
             lower=task.primary_is_lower,
             ranks=ranks,
         )
-        events = within(self._computed_once(strategy, train_part, validation), events)
+        events = within(self._computed_once(self.strategy, train_part, validation), events)
         return events, recipe.eval_steps or steps_an_epoch
 
     @contextmanager
@@ -349,6 +372,8 @@ class Finetune:
         state = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
         if self.fitted is not None:
             state = {name: state[name] for name in self.fitted.learned}
+        elif self.strategy is not None:  # what is frozen is in memory as it was
+            state = {name: state[name] for group in self.strategy.groups for name in group.names}
         save_file(_without_aliases(state), part)
         os.replace(part, self.best_weights)
         self.best = event
@@ -357,6 +382,8 @@ class Finetune:
         if self.best is not None:
             self.model.load_state_dict(load_file(self.best_weights), strict=False)
             self.model.tie_weights()
+        if self.strategy is not None and self.strategy.finish is not None:
+            self.strategy.finish()
 
     def _export(self, outcome: Outcome | None) -> None:
         """Model folder and zip. `outcome` None: the run was cancelled before it was measured."""
@@ -372,13 +399,22 @@ class Finetune:
         family = self.model.config.model_type
         beside = [self.fitted.write] if self.fitted is not None else []
         more = self.fitted.card() if self.fitted is not None else []
-        card = model_card(self.spec, family, dataset, self.rows, self.task.labels, metrics, baselines, more)
+
+        def card(metrics: dict[str, float] | None, more: list[str]) -> str:
+            return model_card(
+                self.spec, family, dataset, self.rows, self.task.labels, metrics, baselines, more
+            )
+
         folder = self.files.model(self.run_id)
         self.task.finish(self.model, self.tokenizer)
-        export_model(self.model, self.tokenizer, card, folder, beside)
+        export_model(self.model, self.tokenizer, card(metrics, more), folder, beside)
         if outcome is not None:
             heldout.write(self.files.run(self.run_id) / heldout.FILE, outcome.predictions)
         zip_folder(folder, self.files.checkpoint_zip(self.run_id))
+        if self.strategy is not None and self.strategy.beside is not None:
+            export_beside(self.strategy.beside, base_of(self.spec), self.files.adapter(self.run_id))
+        if self.line is not None and outcome is not None:
+            self.line.publish(folder, card, self.files.interpolation(self.run_id))
         self.best_weights.unlink(missing_ok=True)
 
     def _check_cancel(self) -> None:

@@ -33,6 +33,7 @@ class Loaded:
     tokenizer: Any
     spec: RunSpec
     bytes: int
+    sha256: str | None  # of the weights: the download of a run can be moved to others
 
 
 class Answering:
@@ -85,16 +86,19 @@ class Answering:
         if not folder.is_dir():
             self._models.pop(run_id, None)
             raise Conflict("This run has no finished model to try.")
-        if run_id in self._models:
+        with self._database.read() as session:
+            run = runs.get(session, run_id)
+        known = self._models.get(run_id)
+        if known is not None and known.sha256 == run.weights_sha256:
             self._models.move_to_end(run_id)
-            return self._models[run_id]
+            return known
         from worker.tasks import torch_task
 
-        with self._database.read() as session:
-            spec = RunSpec.model_validate(runs.get(session, run_id).spec)
+        self._models.pop(run_id, None)
+        spec = RunSpec.model_validate(run.spec)
         model, tokenizer = torch_task(spec.task).open(folder, spec)
         size = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
         while self._models and sum(one.bytes for one in self._models.values()) + size > self._limit:
             self._models.popitem(last=False)
-        self._models[run_id] = Loaded(model, tokenizer, spec, size)
+        self._models[run_id] = Loaded(model, tokenizer, spec, size, run.weights_sha256)
         return self._models[run_id]

@@ -56,6 +56,10 @@ class Files:
     def adapter_zip(self, run_id: str) -> Path:
         return self.run(run_id) / "adapter.zip"
 
+    def interpolation(self, run_id: str) -> Path:
+        """What lies between the head-only and the fine-tuned model of a run: see app.core.interpolation."""
+        return self.run(run_id) / "interpolation"
+
     def predicted(self, run_id: str, file_id: str) -> Path:
         """The folder of a file that is predicted with the model of a run."""
         return self.run(run_id) / "files" / _checked(file_id)

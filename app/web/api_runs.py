@@ -9,6 +9,7 @@ from app.core import events, runs
 from app.web import actions
 from app.web.body import JsonBody
 from app.web.download import Download
+from app.web.interpolate import move
 from app.web.points import thin
 from app.web.services import RunId, ServicesDep
 
@@ -16,6 +17,27 @@ router = APIRouter(prefix="/api", tags=["runs"])
 SPEC_BODY = {
     "required": True,
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RunSpec"}}},
+}
+ALPHA_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["alpha"],
+                "additionalProperties": False,
+                "properties": {
+                    "alpha": {
+                        "type": "number",
+                        "minimum": 0,
+                        "maximum": 1,
+                        "multipleOf": 0.1,
+                        "description": "0: the head-only model, 1: the fine-tuned one",
+                    }
+                },
+            }
+        }
+    },
 }
 INPUTS_BODY = {
     "required": True,
@@ -117,6 +139,12 @@ def adapter(run_id: RunId, services: ServicesDep) -> FileResponse:
     """What a run with LoRA learned, in peft's format; 404 for another strategy."""
     path = actions.adapter_path(services, run_id)
     return Download(path, "application/zip", f"headstart-{run_id}-adapter.zip")
+
+
+@router.post("/runs/{run_id}/interpolate", openapi_extra={"requestBody": ALPHA_BODY})
+def interpolate(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
+    """Make another point between the head-only and the fine-tuned model the download: {"alpha": 0.6}."""
+    return move(services, run_id, body)
 
 
 @router.post("/runs/{run_id}/predict", openapi_extra={"requestBody": INPUTS_BODY})

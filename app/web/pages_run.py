@@ -8,8 +8,10 @@ from fastapi.responses import HTMLResponse
 from app.core.errors import NotFound
 from app.tasks import TASKS
 from app.web import actions, show, standing
+from app.web.body import FormFields
 from app.web.charts import figures
 from app.web.heldout import AskedDep
+from app.web.interpolate import move
 from app.web.pages_data import redirect
 from app.web.services import RunId, ServicesDep
 
@@ -60,6 +62,17 @@ def cancel(run_id: RunId, services: ServicesDep) -> Response:
     """Cancel, then the page again."""
     actions.cancel(services, run_id)
     return redirect(f"/runs/{run_id}")
+
+
+@router.post("/runs/{run_id}/interpolate")
+def interpolate(run_id: RunId, services: ServicesDep, form: FormFields) -> Response:
+    """Another point of the line becomes the download, then the page again."""
+    try:
+        alpha: float | str = float(form.get("alpha") or "")
+    except ValueError:
+        alpha = form.get("alpha") or ""
+    move(services, run_id, {"alpha": alpha})
+    return redirect(f"/runs/{run_id}#results")
 
 
 @router.post("/runs/{run_id}/delete")

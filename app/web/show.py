@@ -12,7 +12,7 @@ from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
 from app.models.learning import words_of
 from app.tasks import TASKS
 from app.tasks.heldout import Filter
-from app.web import actions, heads, heldout, pictures, plots, predicted, standing
+from app.web import actions, heads, heldout, interpolate, pictures, plots, predicted, standing
 from app.web.heldout import Asked
 from app.web.live import unclaimed
 from app.web.services import Services
@@ -124,6 +124,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "heads": heads.heads_table(view, results),
         "verdict": standing.verdict(view),
         **_pictures(results),
+        "line": interpolate.picture(view),
         "worst": heldout.worst(services, view),
         "browser": heldout.browser(services, view, asked or Asked(Filter(only_wrong=True))),
         **predicted.section(services, run_id),

@@ -5,6 +5,7 @@ import { showProgress } from "./format.js"
 import { setUpFiles } from "./files.js"
 import { announce, askJson, later } from "./http.js"
 import { onSummary, unwatch, watch } from "./live.js"
+import { setUpLine } from "./line.js"
 import { setUpTabs } from "./tabs.js"
 import { setUpTryIt } from "./tryit.js"
 
@@ -15,6 +16,7 @@ const { run } = head.dataset
 const html = new Map() // part → what the server sent last, so that an unchanged part keeps its focus and input
 const tabs = setUpTabs(document.querySelector("[data-tabs]"))
 setUpTryIt(part("try"))
+setUpLine(part("results"))
 setUpFiles(part("files"))
 
 const errors = setUpErrors(part("errors"))

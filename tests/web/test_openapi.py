@@ -58,6 +58,7 @@ def test_every_address_of_the_design_is_there(client: TestClient) -> None:
         "/api/runs/{run_id}/log": {"get"},
         "/api/runs/{run_id}/checkpoint.zip": {"get"},
         "/api/runs/{run_id}/adapter.zip": {"get"},
+        "/api/runs/{run_id}/interpolate": {"post"},
         "/api/runs/{run_id}/predict": {"post"},
     }
     for path, methods in wanted.items():

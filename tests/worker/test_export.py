@@ -7,7 +7,7 @@ import pytest
 
 from app.core.spec import RunSpec
 from app.tasks import TASKS
-from worker.export import model_card, zip_folder
+from worker.export import model_card
 
 SPEC = RunSpec(
     dataset="a" * 12,

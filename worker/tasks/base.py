@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ __all__ = ["HeadTask", "Objective", "Outcome", "Part", "Prediction", "Rows", "Te
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+T = TypeVar("T")
 Tell = Callable[[int, int], None]  # progress: done, total
 
 
@@ -99,6 +100,14 @@ class TorchTask(ABC):
         self.labels = task(spec.task).labels(examples)
         # For what takes long in `judge` and `measure`: the trainer sees a cancel here.
         self.tell: Tell = lambda _done, _total: None
+        self._rival: Any = None
+
+    def rival(self, learn: Callable[[], T]) -> T:
+        """What a baseline answers on the held-out rows: it learns once, however many models of a run are measured."""
+        if self._rival is None:
+            self._rival = learn()
+        found: T = self._rival
+        return found
 
     def head(self) -> list[str]:
         """The names of the head's outputs, as its config.json has them: by them a chain knows a head that fits."""

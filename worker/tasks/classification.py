@@ -50,12 +50,14 @@ class Classification(SequenceTask):
         count = len(self.labels)
         guesses = {
             "majority": baselines.majority(train.truth, len(test.truth), count),
-            "tfidf": baselines.tfidf(
-                self.texts(train.examples),
-                train.truth,
-                self.texts(test.examples),
-                count,
-                validation=(self.texts(validation.examples), validation.truth),
+            "tfidf": self.rival(
+                lambda: baselines.tfidf(
+                    self.texts(train.examples),
+                    train.truth,
+                    self.texts(test.examples),
+                    count,
+                    validation=(self.texts(validation.examples), validation.truth),
+                )
             ),
         }
         results = self.free_half.results(test.truth, probabilities, self.labels)

@@ -60,8 +60,8 @@ class Multilabel(SequenceTask):
         probabilities = evaluate.sigmoid(self.logits(model, test))
         predicted = probabilities >= self.thresholds
         texts = [part.examples.texts for part in (train, validation, test)]
-        rival, rival_test = baselines.tfidf_labels(
-            texts[0], train.truth, texts[1], validation.truth, texts[2]
+        rival, rival_test = self.rival(
+            lambda: baselines.tfidf_labels(texts[0], train.truth, texts[1], validation.truth, texts[2])
         )
         guesses = {
             "majority": np.tile(baselines.frequent(train.truth), (len(test.truth), 1)),

@@ -83,7 +83,7 @@ class Score(SequenceTask):
         texts = [part.examples.texts for part in (train, validation, test)]
         guesses = {
             "majority": np.full(len(truth), self.mean),
-            "tfidf": baselines.tfidf_score(texts[0], learned, texts[1], chosen, texts[2]),
+            "tfidf": self.rival(lambda: baselines.tfidf_score(texts[0], learned, texts[1], chosen, texts[2])),
         }
         return Outcome(
             metrics=self.free_half.metrics(truth, predicted),
