@@ -13,7 +13,10 @@ from tests.worker.conftest import LABELS, Case
 from tests.worker.tiny import DECODERS, ENCODERS, build, toy
 from worker import evaluate
 from worker.backbone import load_classifier, pad_id, quiet
+from worker.causal import load_causal
 from worker.encode import Encoded, encode
+from worker.fast import quickened
+from worker.language import Causal, row_losses
 from worker.loop import Evaluated, Recipe, Step, train
 from worker.losses import CrossEntropy
 from worker.transfer import frozen, make_plan
@@ -21,7 +24,7 @@ from worker.transfer.cache import Cache
 from worker.transfer.frozen import EVERY_EPOCH, ONCE, computed_once
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(2, 8, 1, 1e-2, 0.0, 0.01, 1.0, None, None, 1)
+RECIPE = Recipe(2, 8, 1, 1e-3, 0.0, 0.01, 1.0, None, None, 1)
 HEAD, PARTIAL = Head(kind="head"), Partial(kind="partial", layers=1)
 PLENTY = 2**30
 
@@ -256,3 +259,40 @@ def test_a_cancel_leaves_nothing_behind(families: dict[str, Path], tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
     assert one.model.training
     assert not any("forward" in vars(module) for module in one.model.modules())
+
+
+def test_a_decoder_that_learns_to_write_is_judged_alike(tmp_path: Path, tmp_path_factory: Any) -> None:
+    texts, _ = toy(40)
+    model: Any
+    model, tokenizer, _ = load_causal(build("gpt2", tmp_path_factory.mktemp("gpt2"), texts), 1)
+    data = encode(tokenizer, texts, 32)
+    language = Causal(data, np.ones(len(data.ids), dtype=np.bool_))
+    plan = make_plan(model, PARTIAL, 0.0)
+    wanted, counts = row_losses(model, language, CPU)
+    told: list[int] = []
+    with computed_once(
+        model, plan.frozen, [data], CPU, Cache(tmp_path, 0), print, lambda done, _: told.append(done)
+    ) as how:
+        found, _ = row_losses(model, language, CPU)
+        prompt = {"input_ids": torch.from_numpy(data.ids[None, :4].astype(np.int64))}
+        written = model.generate(**prompt, max_new_tokens=3, do_sample=False)
+    assert how == ONCE
+    assert told
+    assert np.allclose(found / counts, wanted / counts, atol=1e-5)
+    assert torch.equal(model.generate(**prompt, max_new_tokens=3, do_sample=False), written)
+
+
+@pytest.mark.parametrize("options", [HEAD, PARTIAL], ids=["head", "partial"])
+@pytest.mark.parametrize("family", ["bert", "mpnet", "gpt2"])
+def test_works_inside_what_makes_blocks_faster(
+    families: dict[str, Path], tmp_path: Path, family: str, options: Any
+) -> None:
+    plain, once = Run(families[family], options), Run(families[family], options)
+    with quickened(plain.model):
+        wanted = plain.train(None)
+    with quickened(once.model):
+        found = once.train(Cache(tmp_path, PLENTY))
+    assert once.how == ONCE
+    assert once.ran == 0
+    assert near(wanted, found)
+    assert not any("forward" in vars(module) for module in once.model.modules())
