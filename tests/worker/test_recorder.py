@@ -13,6 +13,7 @@ from app.core.attempts import LEASE_SECONDS, LostRun
 from app.core.db import Database
 from app.core.events import PointValue
 from tests.conftest import TurnedClock
+from tests.waiting import until
 from worker.recorder import Recorder
 
 QueueRun = Callable[[], str]
@@ -57,6 +58,24 @@ def test_points_wait_while_the_database_is_locked(
     recorder.flush()
     impatient.close()
     assert steps(database, run_id) == [1, 2]
+
+
+def test_a_locked_database_never_stalls_the_loop(
+    database: Database, run_id: str, clock: TurnedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    patient = Database(database.url, patience=60)
+    with Recorder(patient, run_id, 1, clock) as recorder, database.write() as session:
+        session.execute(text("SELECT 1"))
+        recorder.points(PointValue("train/loss", 1, 1.0, clock()))
+        recorder.flush_soon()
+        until(lambda: recorder._writing.locked() and not recorder._pending, "the write that waits")
+        for step in range(2, 501):
+            recorder.points(PointValue("train/loss", step, 1.0, clock()))
+            recorder.progress(step=step)
+        assert recorder._writing.locked()  # still the same one
+        assert not caplog.records
+    patient.close()
+    assert steps(database, run_id) == list(range(1, 501))
 
 
 def test_after_a_flush_what_another_thread_had_taken_is_written_too(
