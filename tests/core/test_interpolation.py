@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,16 @@ from safetensors.numpy import load_file, save_file
 
 from app.core.interpolation import ALPHAS, FINE_TUNED, HEAD_ONLY, OUTCOME, build, outcome, point
 
-OLD = {"frozen": np.float32([0.1, 0.2, 0.3]), "learned": np.float32([1, -2, 3]), "ids": np.int64([1, 2])}
-NEW = {"frozen": np.float32([0.1, 0.2, 0.3]), "learned": np.float32([2, 2, 3]), "ids": np.int64([1, 2])}
+OLD: dict[str, Any] = {
+    "frozen": np.float32([0.1, 0.2, 0.3]),
+    "learned": np.float32([1, -2, 3]),
+    "ids": np.int64([1, 2]),
+}
+NEW: dict[str, Any] = {
+    "frozen": np.float32([0.1, 0.2, 0.3]),
+    "learned": np.float32([2, 2, 3]),
+    "ids": np.int64([1, 2]),
+}
 
 
 @pytest.fixture

@@ -15,6 +15,11 @@ from worker.transfer.blocks import stack_of
 from worker.transfer.drift import Origin
 
 
+def loaded(folder: Path, seed: int = 1, keep_head: bool = True) -> Any:
+    model, _ = load_classifier(folder, LABELS, seed, keep_head)
+    return model
+
+
 def by_level(found: list[dict[str, Any]]) -> dict[str, float]:
     return {one["level"]: one["drift"] for one in found}
 
@@ -29,10 +34,12 @@ def scaled(model: Any, level: int, by: float) -> None:
 @pytest.mark.parametrize("family", [*ENCODERS, *DECODERS])
 def test_a_block_whose_weights_grow_by_a_tenth_has_moved_a_tenth(tmp_path: Path, family: str) -> None:
     folder = build(family, tmp_path / family, toy(40)[0])
-    model, _ = load_classifier(folder, LABELS, 1)
+    model = loaded(folder)
     origin = Origin(model, folder)
     scaled(model, 1, 1.1)
-    found = [one for one in origin.drift(model) if one["level"] != "head"]  # ModernBERT's brings a layer of it
+    found = [
+        one for one in origin.drift(model) if one["level"] != "head"
+    ]  # ModernBERT's brings a layer of it
     blocks = len(stack_of(model).blocks)
     assert [one["level"] for one in found] == ["embeddings", *(f"block {n}" for n in range(1, blocks + 1))]
     assert by_level(found) == pytest.approx(
@@ -47,8 +54,8 @@ def test_a_new_head_has_no_origin_and_a_kept_one_has(folders: dict[str, Path], t
     model.save_pretrained(tmp_path / "again")
     tokenizer.save_pretrained(tmp_path / "again")
 
-    kept, _ = load_classifier(tmp_path / "again", LABELS, 1)
-    replaced, _ = load_classifier(tmp_path / "again", LABELS, 2, keep_head=False)
+    kept = loaded(tmp_path / "again")
+    replaced = loaded(tmp_path / "again", 2, keep_head=False)
 
     assert "head" not in by_level(new)
     assert by_level(Origin(kept, tmp_path / "again").drift(kept))["head"] == 0
@@ -56,13 +63,13 @@ def test_a_new_head_has_no_origin_and_a_kept_one_has(folders: dict[str, Path], t
 
 
 def test_a_token_that_was_added_does_not_count(folders: dict[str, Path]) -> None:
-    model, _ = load_classifier(folders["llama-without-eos"], LABELS, 1)
+    model = loaded(folders["llama-without-eos"])
     found = Origin(model, folders["llama-without-eos"]).drift(model)
     assert by_level(found)["embeddings"] == 0
 
 
 def test_the_first_berts_called_a_norm_otherwise(folders: dict[str, Path], tmp_path: Path) -> None:
-    model, _ = load_classifier(folders["bert"], LABELS, 1)
+    model = loaded(folders["bert"])
     old = {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
             "LayerNorm.bias", "LayerNorm.beta"
@@ -76,10 +83,11 @@ def test_the_first_berts_called_a_norm_otherwise(folders: dict[str, Path], tmp_p
 
 
 def test_weights_of_half_the_precision_are_where_they_were(folders: dict[str, Path], tmp_path: Path) -> None:
+    model: Any
     model, tokenizer = load_classifier(folders["gpt2"], LABELS, 1)
     model.to(torch.bfloat16).save_pretrained(tmp_path / "half")
     tokenizer.save_pretrained(tmp_path / "half")
-    again, _ = load_classifier(tmp_path / "half", LABELS, 1)
+    again = loaded(tmp_path / "half")
     assert not any(one["learned"] for one in Origin(again, tmp_path / "half").drift(again))
 
 
