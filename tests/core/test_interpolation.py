@@ -12,14 +12,14 @@ from safetensors.numpy import load_file, save_file
 from app.core.interpolation import ALPHAS, FINE_TUNED, HEAD_ONLY, OUTCOME, build, outcome, point
 
 OLD: dict[str, Any] = {
-    "frozen": np.float32([0.1, 0.2, 0.3]),
-    "learned": np.float32([1, -2, 3]),
-    "ids": np.int64([1, 2]),
+    "frozen": np.array([0.1, 0.2, 0.3], np.float32),
+    "learned": np.array([1, -2, 3], np.float32),
+    "ids": np.array([1, 2], np.int64),
 }
 NEW: dict[str, Any] = {
-    "frozen": np.float32([0.1, 0.2, 0.3]),
-    "learned": np.float32([2, 2, 3]),
-    "ids": np.int64([1, 2]),
+    "frozen": np.array([0.1, 0.2, 0.3], np.float32),
+    "learned": np.array([2, 2, 3], np.float32),
+    "ids": np.array([1, 2], np.int64),
 }
 
 
