@@ -415,6 +415,8 @@ class Finetune:
             export_beside(self.strategy.beside, base_of(self.spec), self.files.adapter(self.run_id))
         if self.line is not None and outcome is not None:
             self.line.publish(folder, card, self.files.interpolation(self.run_id))
+        elif self.line is not None:
+            self.line.discard()
         self.best_weights.unlink(missing_ok=True)
 
     def _check_cancel(self) -> None:

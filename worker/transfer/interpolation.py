@@ -91,6 +91,10 @@ class Line:
         shutil.rmtree(target, ignore_errors=True)
         self.folder.rename(target)
 
+    def discard(self) -> None:
+        """Of a run that ends before it was measured."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _keep(self, name: str) -> None:
         parameters = dict(self.model.named_parameters())
         save_file(
