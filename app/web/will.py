@@ -16,8 +16,7 @@ from app.web.estimate import estimated_seconds, memory_bytes
 from app.web.lengths import cut_line
 from app.web.render import count, duration
 from app.web.services import Services
-from app.web.stacks import Picture, levels_for, model_here, picture
-
+from app.web.stacks import Picture, depth_of, levels_for, model_here, picture
 
 STRATEGY: TypeAdapter[Any] = TypeAdapter(Strategy)
 
@@ -56,7 +55,7 @@ def will_happen(services: Services, checked: dict[str, Any]) -> Will:
         drawn = picture(levels, spec)
         lines["learns"] = f"{drawn.learns} of {drawn.numbers} parameters"
         memory = memory_bytes(stack, levels, spec, not task.own_head)
-        lines["memory"] = f"about {memory / 1e9:.1f} GB at most: an estimate, for a CPU"
+        lines["memory"] = f"about {memory / 1e9:.1f} GB: an estimate, for a CPU"
     else:
         lines["learns"] = words_of(checked["spec"]["strategy"])
     if time := _time(services, checked, model):
@@ -80,7 +79,8 @@ def _time(services: Services, checked: dict[str, Any], model: ModelInfo | None) 
         return ""
     seconds, told_by = found
     other = told_by.get("strategy") != checked["spec"]["strategy"]
-    by = f" ({words_of(told_by.get('strategy') or {})})" if other else ""
+    blocks = depth_of(model) if model else None
+    by = f" ({words_of(told_by.get('strategy') or {}, blocks)})" if other else ""
     return f"about {duration(_roughly(seconds))}, {'by' if other else 'as'} your last run with this model{by}"
 
 
