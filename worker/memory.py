@@ -1,5 +1,7 @@
 """What happens when the memory is too small for so many rows at a time: half as many are tried."""
 
+import contextlib
+import ctypes
 import gc
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,10 +17,13 @@ from worker.ranks import Ranks
 Found = TypeVar("Found")
 Items = TypeVar("Items", list[int], npt.NDArray[np.int64])
 
+# By torch's allocator (Linux, elsewhere), C++ and oneDNN, seen under a limit of the address space.
+SAID = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a primitive")
+
 
 def memory_full(error: BaseException) -> bool:
-    """Whether memory ran out, on the GPU or here: torch's allocator on a CPU raises a plain RuntimeError."""
-    said = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    """Whether memory ran out, on the GPU or here, where torch's allocator and oneDNN raise a plain RuntimeError."""
+    said = isinstance(error, RuntimeError) and any(text in str(error) for text in SAID)
     return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
@@ -49,6 +54,10 @@ def halved(rows: int) -> int:
     Call it where the error is gone: its traceback holds on to all tensors of the try.
     """
     gc.collect()
+    with contextlib.suppress(
+        OSError, AttributeError
+    ):  # what glibc keeps, others (oneDNN's kernels) can't have
+        ctypes.CDLL(None).malloc_trim(0)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # large free blocks that smaller parts would cut up (untested on a GPU)
     return max(1, rows // 2)

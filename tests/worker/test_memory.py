@@ -18,6 +18,7 @@ def test_memory_that_ran_out_is_told_from_a_bug() -> None:
         torch.empty(2**58)
     assert memory_full(caught.value)
     assert memory_full(MemoryError())
+    assert memory_full(RuntimeError("could not create a primitive"))
     assert not memory_full(RuntimeError("The size of tensor a must match the size of tensor b"))
 
 
