@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FITTING_STEPS = 200  # iterations of L-BFGS at most, of a head that is fitted to convergence
+FITTING_STEPS = 400  # iterations of L-BFGS at most, as worker.transfer.path has them
 # Best weights, the model folder, its zip, and room for what is being written.
 COPIES = 4
 
