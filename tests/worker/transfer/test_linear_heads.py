@@ -61,7 +61,7 @@ def test_a_class_that_cannot_keeps_its_weights(
 def test_a_class_whose_config_says_what_it_reads_is_told(loaded: Callable[[str], Loaded]) -> None:
     model, reader, batch = loaded("modernbert")
     for target in ("cls", "mean"):
-        assert not linearise(model, reader, batch, target, told=True)  # type: ignore[arg-type]
+        assert not linearise(model, reader, batch, target, told=True)
         assert model.config.classifier_pooling == target
 
 
