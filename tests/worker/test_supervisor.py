@@ -104,6 +104,8 @@ def test_a_run_ends_with_metrics_a_gapless_curve_and_a_model_that_answers(
     assert run.baselines is not None
     assert run.metrics["accuracy"] > 0.8
     assert set(run.baselines) == {"majority", "tfidf"}
+    assert run.results is not None
+    assert 0 < run.results["trainable"] == run.results["parameters"]  # all weights learn
     assert losses(database, run_id)["step"] == list(range(1, run.steps + 1))
     assert run.step == run.steps
     answers = Answering(settings).predict(run_id, ["the film was superb", "the film was dreadful"])
