@@ -5,6 +5,8 @@ the baselines ▸ export. Reports through the recorder; raises Cancelled as soon
 """
 
 import os
+import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -32,7 +34,9 @@ from worker import plan
 from worker.backbone import pick_device
 from worker.distributed import ALONE, Meeting
 from worker.export import base_of, export_beside, export_model, model_card
+from worker.fast import quickened
 from worker.footprint import settle
+from worker.keeper import Keeper, safe
 from worker.loop import Evaluated, Event, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
 from worker.ranks import Ranks
@@ -58,6 +62,10 @@ class Cancelled(Exception):
     """The user cancelled the run."""
 
 
+class LaidAside(Exception):
+    """The run ends here and goes on later from its checkpoint: the user paused it, or the worker stops."""
+
+
 class Finetune:
     """One attempt of one run, whatever its task."""
 
@@ -81,12 +89,19 @@ class Finetune:
         self.frozen: dict[str, Any]  # what plan_file holds
         self.best_weights = files.attempt(run_id, attempt) / "best.safetensors"
         self.best: Evaluated | None = None
+        self.keeper = Keeper(
+            files.run(run_id) / "checkpoints",
+            self.best_weights,
+            spec.checkpoint_seconds,
+            lambda line: recorder.log("warning", line),
+        )
+        self.stopping = threading.Event()  # set from a signal's handler
         self.advice: str | None = None
         self.learning: dict[str, int] = {}  # how many numbers, of how many
         self.strategy: Plan | None = None
-        self.line: Line | None = None
         self.fitted: FittedHead | None = None
         self.first: HeadFirst | None = None
+        self.line: Line | None = None
         self.model: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         self.task: TorchTask
@@ -211,6 +226,7 @@ class Finetune:
             self.recorder.log("info", f"The model is that of the run {parent.name!r} ({parent.task}).")
             return True
         same = parent.task == self.spec.task and parent.labels == self.task.head()
+        same = same and not (parent.fitted and not self.spec.converges)
         what = "its head is kept" if same else "its head is replaced by a new one, drawn from the seed"
         self.recorder.log("info", f"The model is that of the run {parent.name!r} ({parent.task}); {what}.")
         return same
@@ -227,6 +243,7 @@ class Finetune:
 
     def _train(self, train_part: Part, validation: Part) -> None:
         self.recorder.progress(phase="training")
+        self.kept: dict[str, Any] | None = None
         ranks = self.meeting.join()
         events, due = (
             self._fitting(train_part, validation)
@@ -234,6 +251,7 @@ class Finetune:
             else self._learning(train_part, validation, ranks)
         )
         progress = Progress(self.recorder, due)
+        self._go_on(progress, ranks)
         for event in events:
             match event:
                 case Started():
@@ -256,6 +274,8 @@ class Finetune:
                     progress.stopped(event)
                     if self.spec.converges:  # how many steps it takes is known only now
                         self.recorder.progress(steps=event.step)
+            if ranks.first and self.strategy is not None and safe(event):
+                self._keep(progress)
             if self.recorder.cancelled.is_set():
                 events.close()
                 raise Cancelled
@@ -269,8 +289,30 @@ class Finetune:
         if self.advice:
             self.recorder.log("warning", self.advice)
 
-    def _say(self, line: str) -> None:
-        self.recorder.log("info", line)
+    def _go_on(self, progress: Progress, ranks: Ranks) -> None:
+        """Tells a later attempt's beginning: the curves end where its checkpoint was written."""
+        if self.attempt == 1 or not ranks.first:
+            return
+        step, kept = self.keeper.place.step, self.kept or {}
+        progress.loss = kept.get("loss")
+        if best := kept.get("best"):
+            self.best = Evaluated(**best, best=True, seconds=0.0, time=time.time())
+        self.recorder.flush()
+        self.recorder.go_on(step, kept.get("epoch", 0.0), best["step"] if best else None)
+        where = f"goes on behind step {step}" if step else "begins again: there was no checkpoint yet"
+        self.recorder.log("info", f"Attempt {self.attempt} {where}.")
+
+    def _keep(self, progress: Progress) -> None:
+        """Writes a checkpoint if it is time for one. Raises LaidAside if the run is to end with it."""
+        leave = self.stopping.is_set() or self.recorder.paused.is_set()
+        if not leave and not self.keeper.due():
+            return
+        best = self.best and {"step": self.best.step, "epoch": self.best.epoch, "scores": self.best.scores}
+        if self.keeper.save({"loss": progress.loss, "epoch": progress.epoch, "best": best}):
+            # Whatever went wrong before has been got over: it counts no more.
+            self.recorder.progress(checkpoint_step=self.keeper.place.step, failures=0)
+        if leave:
+            raise LaidAside
 
     def _learning(self, train_part: Part, validation: Part, ranks: Ranks) -> tuple[Events, int]:
         """The loop's events, and the steps between two evaluations."""
@@ -285,6 +327,7 @@ class Finetune:
         most = recipe.batch_size, int(objective.lengths.max(initial=1))
         rows = settle(self.plan_file, self.model, self.strategy, most, self.device, ranks, self._say)
         recipe = replace(recipe, micro_batch=rows)
+        self.kept = self.keeper.begin(self.strategy.groups, ranks.first)
         steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
         events = train(
             self.model,
@@ -296,8 +339,11 @@ class Finetune:
             self.device,
             lower=task.primary_is_lower,
             ranks=ranks,
+            place=self.keeper.place,
         )
+        self.model.to(self.device)  # type: ignore[arg-type]
         events = within(self._computed_once(self.strategy, train_part, validation), events)
+        events = within(quickened(self.model), events)
         return events, recipe.eval_steps or steps_an_epoch
 
     @contextmanager
@@ -330,8 +376,9 @@ class Finetune:
         self.fitted = FittedHead(self.model, self.task, self.spec.pooling, self.device, self._say)
         task = task_named(self.spec.task)
         objective: Any = self.task.objective(self.model, train_part)
-        events = self.fitted.events(objective, train_part, validation, task.primary, task.primary_is_lower)
-        return events, ITERATIONS
+        return self.fitted.events(
+            objective, train_part, validation, task.primary, task.primary_is_lower
+        ), ITERATIONS
 
     def _fit_head_first(self, objective: Any, train_part: Part, validation: Part) -> None:
         assert isinstance(self.task, HeadTask)
@@ -349,6 +396,9 @@ class Finetune:
             f"{found} on the held-out part. Now the rest learns too."
         )
         self.recorder.progress(phase="training")
+
+    def _say(self, line: str) -> None:
+        self.recorder.log("info", line)
 
     def _recipe(self) -> Recipe:
         spec = self.spec
@@ -418,10 +468,13 @@ class Finetune:
         elif self.line is not None:
             self.line.discard()
         self.best_weights.unlink(missing_ok=True)
+        self.keeper.discard()
 
     def _check_cancel(self) -> None:
         if self.recorder.cancelled.is_set():
             raise Cancelled
+        if self.stopping.is_set():
+            raise LaidAside
         if self.recorder.lost.is_set():
             self.recorder.flush()  # raises LostRun
 

@@ -14,6 +14,7 @@ import transformers
 
 from app.core.files import read_json, write_json, write_json_once
 from worker.batches import ORDER_VERSION
+from worker.fast.dropout import MASKS_VERSION
 from worker.processes import MEMORY_FULL
 
 
@@ -23,7 +24,7 @@ def frozen_plan(
     """The run's plan (written now if this is the first attempt) and why this machine can't repeat it exactly."""
     now = current_plan(device, micro_batch, processes)
     plan: dict[str, Any] = write_json_once(path, now)
-    fixed = ("processes", "device", "dtype", "libraries", "cpu", "order_version")
+    fixed = ("processes", "device", "dtype", "libraries", "cpu", "order_version", "masks_version")
     differences = [
         f"{name} was {plan.get(name)} and is {now[name]}" for name in fixed if plan.get(name) != now[name]
     ]
@@ -68,6 +69,7 @@ def current_plan(device: torch.device, micro_batch: int, processes: int = 1) -> 
         "micro_batch": micro_batch,  # rows at a time
         "checkpointing": None,  # settled with the model at hand
         "order_version": ORDER_VERSION,
+        "masks_version": MASKS_VERSION,
         "libraries": {"torch": torch.__version__, "transformers": transformers.__version__},
         "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }

@@ -19,6 +19,7 @@ class Progress:
         self._seconds_a_step = 0.0
         self._speed = 0.0
         self.loss: float | None = None  # of the last steps, smoothed
+        self.epoch = 0.0
 
     def started(self, event: Started) -> None:
         self._steps = event.steps
@@ -41,6 +42,7 @@ class Progress:
         mix = 0.1 if self._seconds_a_step else 1.0
         self._seconds_a_step += mix * (event.seconds - self._seconds_a_step)
         self._speed += mix * (speed - self._speed)
+        self.epoch = event.epoch
         self.loss = event.loss if self.loss is None else self.loss + 0.1 * (event.loss - self.loss)
         values = {
             "train/loss": event.loss,

@@ -11,7 +11,7 @@ import time
 from sqlalchemy.exc import OperationalError
 
 from app.core import attempts
-from app.core.attempts import Batch, LostRun
+from app.core.attempts import Batch, LostRun, Wish
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.events import PointValue
@@ -49,6 +49,7 @@ class Recorder:
         self._progress_at = 0.0
         self._thread = threading.Thread(target=self._write_forever, name="recorder", daemon=True)
         self.cancelled = threading.Event()
+        self.paused = threading.Event()
         self.lost = threading.Event()
 
     def __enter__(self) -> "Recorder":
@@ -80,6 +81,11 @@ class Recorder:
         with self._lock:
             self._pending.progress.update(columns)
 
+    def go_on(self, step: int, epoch: float, best_step: int | None) -> None:
+        """Forgets what an earlier attempt told of the steps behind `step`, at once. Raises LostRun, OperationalError."""
+        with self._writing, self._database.write() as session:
+            attempts.go_on(session, self._run_id, self._attempt, step, epoch, best_step, self._clock())
+
     def flush_soon(self) -> None:
         """Writes now instead of at the next tick: for the first point, and for what people wait for."""
         self._wake.set()
@@ -91,12 +97,13 @@ class Recorder:
         """
         # After a flush everything is in the database, also what the other thread had taken before.
         with self._writing:
-            cancel = self._write(self._take(everything))
+            wish = self._write(self._take(everything))
         self._written_at = time.monotonic()
-        if cancel:
+        if wish == "cancel":
             self.cancelled.set()
+        (self.paused.set if wish == "pause" else self.paused.clear)()
 
-    def _write(self, batch: Batch) -> bool:
+    def _write(self, batch: Batch) -> Wish:
         try:
             with self._database.write() as session:
                 return attempts.record(session, self._run_id, self._attempt, batch, self._clock())

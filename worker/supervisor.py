@@ -132,8 +132,8 @@ class Supervisor:
             run = runs.get(session, run_id)
             if run.attempt == attempt and run.state != "running":
                 return False, run.phase  # the trainer has just written its end
-            cancel = attempts.record(session, run_id, attempt, Batch(), time.time())
-            return cancel, run.phase
+            wish = attempts.record(session, run_id, attempt, Batch(), time.time())
+            return wish == "cancel", run.phase
 
     def _judge(self, run_id: str, attempt: int, code: int, out_of_memory: bool) -> None:
         """What the trainer's end means, unless it has written its end itself."""
@@ -156,7 +156,7 @@ class Supervisor:
                 reason = "An earlier trainer of this run has not ended yet; the run waits for it."
                 attempts.release(session, run_id, attempt, reason, now)
             elif code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
-                reason = "The trainer was stopped from outside; the run starts again from the beginning."
+                reason = "The trainer was stopped from outside; the run goes on from its last checkpoint."
                 attempts.release(session, run_id, attempt, reason, now)
             else:
                 how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

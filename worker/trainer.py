@@ -6,12 +6,12 @@ Expected errors (HeadstartError) end the run at once with their sentence; unexpe
 attempt, and the run is tried again until app.core.runs.MAX_FAILURES.
 """
 
-import errno
 import fcntl
 import json
 import logging
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -31,8 +31,9 @@ from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
+from worker.disk import disk_full
 from worker.distributed import Helpers, processes
-from worker.finetune import Cancelled, Finetune
+from worker.finetune import Cancelled, Finetune, LaidAside
 from worker.loop import NonFiniteLoss
 from worker.memory import memory_full
 from worker.processes import EXIT_LOCKED, EXIT_ORPHANED
@@ -72,6 +73,7 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
         together = 1 if spec.converges else processes(settings)
         helpers = Helpers(settings, run_id, attempt, files.attempt(run_id, attempt), together)
         finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec, helpers.meeting)
+        signal.signal(signal.SIGTERM, lambda *_: finetune.stopping.set())
         end = _End(database, run_id, attempt)
         with recorder, helpers:
             try:
@@ -80,6 +82,9 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 end.succeeded(**outcome)
             except LostRun:
                 log.warning("the run belongs to another attempt; nothing more is written")
+            except LaidAside:
+                recorder.flush()
+                end.laid_aside(recorder.paused.is_set())
             except Cancelled:
                 kept = finetune.keep_best()
                 recorder.log("info", "Cancelled." + (" The best weights so far are kept." if kept else ""))
@@ -116,6 +121,15 @@ class _End:
         with self._fenced() as session:
             attempts.finish(session, self._run_id, self._attempt, "cancelled", time.time())
 
+    def laid_aside(self, paused: bool) -> None:
+        """Paused by the user; or the worker stops, and the run goes back to the queue."""
+        with self._fenced() as session:
+            if paused:
+                attempts.pause(session, self._run_id, self._attempt, time.time())
+            else:
+                reason = "The worker was stopped; the run goes on from its checkpoint."
+                attempts.release(session, self._run_id, self._attempt, reason, time.time())
+
     def failed(self, error: dict[str, Any], recorder: Recorder) -> None:
         recorder.log("error", error["message"])
         recorder.flush()
@@ -143,13 +157,6 @@ def remove_stale(folder: Path) -> None:
     """Best weights of earlier attempts that were killed: a run begins anew, so nothing reads them."""
     for path in folder.glob("attempt-*/best.*"):
         path.unlink()
-
-
-def disk_full(error: BaseException) -> bool:
-    """Whether a write failed for lack of space; safetensors and zipfile don't all raise an OSError."""
-    full = {errno.ENOSPC, errno.EDQUOT}
-    texts = tuple(f"os error {number})" for number in full)
-    return (isinstance(error, OSError) and error.errno in full) or any(text in str(error) for text in texts)
 
 
 def import_ahead() -> None:

@@ -5,18 +5,21 @@ write, that the number is no longer its own and gets LostRun: it must exit witho
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import and_, or_, update
 from sqlmodel import Session, col
 
 from app.core import events
 from app.core.events import PointValue
-from app.core.runs import MAX_FAILURES, get, rowcount, state_payload
+from app.core.runs import MAX_FAILURES, get, move, rowcount, state_payload
 from app.core.tables import Run
 
 # A trainer writes a few times a second, its supervisor every few seconds: silence this long means death.
 LEASE_SECONDS = 15.0
+
+
+Wish = Literal["go on", "pause", "cancel"]
 
 
 class LostRun(Exception):
@@ -53,9 +56,6 @@ def claim(session: Session, run_id: str, now: float) -> int | None:
             attempt=Run.attempt + 1,
             lease_until=now + LEASE_SECONDS,
             phase="starting",
-            step=0,
-            epoch=0.0,
-            best_step=None,
             examples_per_second=None,
             eta_seconds=None,
             error=None,
@@ -68,14 +68,12 @@ def claim(session: Session, run_id: str, now: float) -> int | None:
     if run.started_at is None:
         run.started_at = now
     session.flush()
-    if run.attempt > 1:
-        events.rewind(session, run_id, 0, now)
     events.append(session, run_id, "state", state_payload(run), now)
     return run.attempt
 
 
-def record(session: Session, run_id: str, attempt: int, batch: Batch, now: float) -> bool:
-    """Writes a batch and renews the lease, in the caller's transaction; returns whether to cancel.
+def record(session: Session, run_id: str, attempt: int, batch: Batch, now: float) -> Wish:
+    """Writes a batch and renews the lease, in the caller's transaction; returns what the user wants.
 
     Raises LostRun.
     """
@@ -90,7 +88,18 @@ def record(session: Session, run_id: str, attempt: int, batch: Batch, now: float
     session.refresh(run)
     if batch.progress:
         events.append(session, run_id, "state", state_payload(run), now)
-    return run.cancel_requested
+    return "cancel" if run.cancel_requested else "pause" if run.pause_requested else "go on"
+
+
+def go_on(
+    session: Session, run_id: str, attempt: int, step: int, epoch: float, best_step: int | None, now: float
+) -> None:
+    """A later attempt goes on behind `step` (0: from the beginning): what was told of later steps is forgotten.
+
+    Raises LostRun.
+    """
+    _fence(session, run_id, attempt, {"step": step, "epoch": epoch, "best_step": best_step})
+    events.rewind(session, run_id, step, now)
 
 
 def set_process(session: Session, run_id: str, attempt: int, pid: int, started: float, now: float) -> None:
@@ -108,6 +117,17 @@ def finish(session: Session, run_id: str, attempt: int, state: str, now: float, 
     events.append(session, run_id, "state", state_payload(run), now)
 
 
+def pause(session: Session, run_id: str, attempt: int, now: float) -> None:
+    """Lays the run aside after its checkpoint, as the user asked; one that is cancelled meanwhile is over. Raises LostRun."""
+    run = get(session, run_id)
+    session.refresh(run)
+    if run.cancel_requested:
+        finish(session, run_id, attempt, "cancelled", now)
+        return
+    _fence(session, run_id, attempt, {"eta_seconds": None})
+    move(session, run_id, "running", "paused", now)
+
+
 def release(session: Session, run_id: str, attempt: int, reason: str, now: float) -> None:
     """Puts the run back into the queue after an end that was not its own fault. Raises LostRun.
 
@@ -118,9 +138,9 @@ def release(session: Session, run_id: str, attempt: int, reason: str, now: float
     if run.cancel_requested:
         finish(session, run_id, attempt, "cancelled", now)
         return
-    _fence(session, run_id, attempt, {"state": "queued", "lease_until": None, "phase": ""})
+    _fence(session, run_id, attempt, {})
+    move(session, run_id, "running", "paused" if run.pause_requested else "queued", now)
     session.refresh(run)
-    events.append(session, run_id, "state", state_payload(run), now)
     events.append(session, run_id, "log", {"level": "warning", "message": reason}, now)
 
 
@@ -145,5 +165,6 @@ def fail_or_retry(
 
 def _fence(session: Session, run_id: str, attempt: int, values: dict[str, Any]) -> None:
     mine = (col(Run.id) == run_id, col(Run.attempt) == attempt, col(Run.state) == "running")
+    values = values or {"attempt": attempt}
     if rowcount(session.execute(update(Run).where(*mine).values(**values))) != 1:
         raise LostRun(f"run {run_id} no longer belongs to attempt {attempt}")

@@ -1,14 +1,17 @@
-"""The run store, the user's side: create, look, cancel, delete, and the reconciler.
+"""The run store, the user's side: create, look, pause, resume, cancel, delete, and the reconciler.
 
-    create ─▶ queued ──claim──▶ running ──finish──▶ succeeded | failed | cancelled
-                │  ▲               │
-         cancel │  └───release─────┤   clean stop, or the lease ran out (reconcile)
-                ▼                  │
-            cancelled ◀──cancel────┘   the trainer sees the flag, keeps its best weights and ends
+    create ─▶ queued ───────claim──────▶ running ──finish──▶ succeeded | failed | cancelled
+               │ ▲ ▲                      │ │ │
+               │ │ └───────release────────┘ │ │   clean stop, or the lease ran out (reconcile)
+         pause │ │ resume                   │ │
+               ▼ │                          │ │
+              paused ◀──────pause───────────┘ │   the trainer sees the flag, writes a checkpoint and ends
+               │                              │
+        cancel ▼                              │
+           cancelled ◀──────cancel────────────┘   the trainer sees the flag, keeps its best weights and ends
 
-Every move is an UPDATE … WHERE state = old, followed by a look at the row count. A final state is never left.
-The worker's moves (claim, record, finish, release) are in app.core.attempts. `paused` belongs to the public
-interface but no move leads there yet: it needs checkpoints in mid-run.
+Cancelling a queued run ends it at once too. Every move is an UPDATE … WHERE state = old, followed by a look at the row
+count. A final state is never left. The worker's moves (claim, record, pause, finish, release) are in app.core.attempts.
 """
 
 from typing import Any, cast
@@ -86,19 +89,58 @@ def queued_ids(session: Session) -> list[str]:
 
 
 def request_cancel(session: Session, run_id: str, now: float) -> Run:
-    """Cancels a queued run at once; asks the trainer of a running one to stop. A repeated cancel is no error.
+    """Cancels a queued or paused run at once; asks the trainer of a running one to stop. A repeated cancel is no error.
 
     Raises NotFound; Conflict if the run has succeeded or failed.
     """
     run = get(session, run_id)
     if run.state in ("succeeded", "failed"):
         raise Conflict(f"The run has {run.state} already, so there is nothing to cancel.")
-    if run.state == "queued":
-        _end(session, run_id, "queued", "cancelled", now)
+    if run.state in ("queued", "paused"):
+        _end(session, run_id, run.state, "cancelled", now)
     elif run.state == "running" and not run.cancel_requested:
         session.execute(update(Run).where(col(Run.id) == run_id).values(cancel_requested=True))
         session.refresh(run)
         events.append(session, run_id, "state", state_payload(run), now)
+    session.refresh(run)
+    return run
+
+
+def request_pause(session: Session, run_id: str, now: float) -> Run:
+    """Pauses a queued run at once; asks the trainer of a running one to write a checkpoint and end. A repeated pause is no error.
+
+    Raises NotFound; Conflict if the run is over or being cancelled.
+    """
+    run = get(session, run_id)
+    if run.state in FINAL_STATES:
+        raise Conflict(f"The run has {_ended(run.state)} already, so there is nothing to pause.")
+    if run.cancel_requested:
+        raise Conflict("The run is being cancelled, so it can't be paused.")
+    if run.state == "queued":
+        move(session, run_id, "queued", "paused", now)
+    elif run.state == "running" and not run.pause_requested:
+        session.execute(update(Run).where(col(Run.id) == run_id).values(pause_requested=True))
+        session.refresh(run)
+        events.append(session, run_id, "state", state_payload(run), now)
+    session.refresh(run)
+    return run
+
+
+def request_resume(session: Session, run_id: str, now: float) -> Run:
+    """Puts a paused run back into the queue; withdraws a pause that the trainer has not seen yet.
+
+    Raises NotFound; Conflict if the run is neither paused nor about to be.
+    """
+    run = get(session, run_id)
+    if run.state == "paused":
+        move(session, run_id, "paused", "queued", now)
+    elif run.state == "running" and run.pause_requested:
+        session.execute(update(Run).where(col(Run.id) == run_id).values(pause_requested=False))
+        session.refresh(run)
+        events.append(session, run_id, "state", state_payload(run), now)
+    else:
+        said = f"has {_ended(run.state)} already" if run.state in FINAL_STATES else f"is {run.state}"
+        raise Conflict(f"The run {said}, so there is nothing to resume.")
     session.refresh(run)
     return run
 
@@ -147,14 +189,10 @@ def reconcile(session: Session, now: float) -> list[str]:
         if run.cancel_requested:
             _end(session, run.id, "running", "cancelled", now)
             continue
-        session.execute(
-            update(Run)
-            .where(col(Run.id) == run.id, col(Run.state) == "running", col(Run.lease_until) < now)
-            .values(state="queued", lease_until=None, phase="")
-        )
+        new, what = ("paused", "paused") if run.pause_requested else ("queued", "queued again")
+        move(session, run.id, "running", new, now)
         session.refresh(run)
-        events.append(session, run.id, "state", state_payload(run), now)
-        log = {"level": "warning", "message": "The worker stopped answering; the run is queued again."}
+        log = {"level": "warning", "message": f"The worker stopped answering; the run is {what}."}
         events.append(session, run.id, "log", log, now)
     return queued_ids(session)
 
@@ -167,6 +205,7 @@ def state_payload(run: Run) -> dict[str, Any]:
         "state": run.state,
         "phase": run.phase,
         "cancel_requested": run.cancel_requested,
+        "pause_requested": run.pause_requested,
         "attempt": run.attempt,
         "step": run.step,
         "steps": run.steps,
@@ -174,6 +213,7 @@ def state_payload(run: Run) -> dict[str, Any]:
         "examples_per_second": run.examples_per_second,
         "eta_seconds": run.eta_seconds,
         "best_step": run.best_step,
+        "checkpoint_step": run.checkpoint_step,
         "started_at": rfc3339(run.started_at),
         "finished_at": rfc3339(run.finished_at),
         "error": run.error,
@@ -220,11 +260,19 @@ def version_of(session: Session, dataset_id: str, version: int | None) -> Datase
     return found
 
 
+def _ended(state: str) -> str:
+    return "been cancelled" if state == "cancelled" else state
+
+
 def _end(session: Session, run_id: str, old: str, new: str, now: float) -> None:
+    move(session, run_id, old, new, now, finished_at=now, eta_seconds=None)
+
+
+def move(session: Session, run_id: str, old: str, new: str, now: float, **values: Any) -> None:
+    """From one state to another if the run is still in the first; whoever worked on it has lost it."""
+    nobody = {"lease_until": None, "phase": "", "pause_requested": False}
     moved = session.execute(
-        update(Run)
-        .where(col(Run.id) == run_id, col(Run.state) == old)
-        .values(state=new, finished_at=now, lease_until=None, phase="", eta_seconds=None)
+        update(Run).where(col(Run.id) == run_id, col(Run.state) == old).values(state=new, **nobody, **values)
     )
     if rowcount(moved) == 1:
         run = get(session, run_id)

@@ -104,6 +104,12 @@ class RunSpec(Strict):
         default=None, ge=1, description="evaluate every so many steps; null: at the end of each epoch"
     )
     early_stopping: EarlyStopping | None = None
+    checkpoint_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=86_400,
+        description="seconds between two checkpoints in mid-run, 0: after each step; null: a minute, or more where writing one is slow",
+    )
     class_weights: Literal["balanced"] | None = Field(
         default=None, description="balanced: each class weighs the same in the loss"
     )

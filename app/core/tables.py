@@ -82,6 +82,8 @@ class Run(SQLModel, table=True):
     examples_per_second: float | None = None
     eta_seconds: float | None = None
     best_step: int | None = None
+    checkpoint_step: int = 0
+    pause_requested: bool = False
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None

@@ -31,6 +31,7 @@ class FinishedRun:
     folder: Path | None
     labels: list[str]
     sha256: str | None
+    fitted: bool = False  # whether its head was fitted to a frozen model, with weights of a size that can't go on learning
     finished_at: float | None = None
 
 
@@ -82,6 +83,7 @@ def _finished(run: Run, files: Files) -> FinishedRun:
         folder=folder if usable else None,
         labels=labels_of(folder) if usable else [],
         sha256=run.weights_sha256,
+        fitted=run.spec.get("epochs") is None,
         finished_at=run.finished_at,
     )
 

@@ -41,7 +41,13 @@ class Classification(Task):
     )
     primary = "macro_f1"
     curves = (Metric("accuracy", "accuracy"), Metric("macro_f1", "macro F1"))
-    options: ClassVar[tuple[str, ...]] = ("class_weights", "label_smoothing", "focal_gamma", "truncation", "pooling")
+    options: ClassVar[tuple[str, ...]] = (
+        "class_weights",
+        "label_smoothing",
+        "focal_gamma",
+        "truncation",
+        "pooling",
+    )
     baselines = (("tfidf", "TF-IDF + logistic regression"), ("majority", "most frequent label"))
     pipeline = "text-classification"
 

@@ -85,26 +85,88 @@ def test_a_record_renews_the_lease_and_tells_of_a_cancel(
     claim(database, run_id, clock())
     clock.turn(LEASE_SECONDS - 1)
     with database.write() as session:
-        assert attempts.record(session, run_id, 1, Batch(), clock()) is False
+        assert attempts.record(session, run_id, 1, Batch(), clock()) == "go on"
     assert read(database, run_id).lease_until == clock() + LEASE_SECONDS
     with database.write() as session:
         runs.request_cancel(session, run_id, clock())
     with database.write() as session:
-        assert attempts.record(session, run_id, 1, Batch(), clock()) is True
+        assert attempts.record(session, run_id, 1, Batch(), clock()) == "cancel"
 
 
-def test_a_new_attempt_rewinds_the_curve(database: Database, queue_run: QueueRun, clock: TurnedClock) -> None:
+def test_a_new_attempt_rewinds_the_curve_to_where_it_goes_on(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
     run_id = queue_run()
     claim(database, run_id, clock())
-    first = Batch(points=[PointValue("train/loss", step, 0.5, clock()) for step in (1, 2)])
+    first = Batch(points=[PointValue("train/loss", step, 0.5, clock()) for step in (1, 2, 3)])
     with database.write() as session:
         attempts.record(session, run_id, 1, first, clock())
         attempts.release(session, run_id, 1, "stopped", clock())
     claim(database, run_id, clock())
+    with database.write() as session:
+        attempts.go_on(session, run_id, 2, 2, 0.5, None, clock())
     with database.read() as session:
-        assert events.read_points(session, run_id) == {}
+        assert events.read_points(session, run_id)["train/loss"]["step"] == [1, 2]
         kinds = [(event.kind, event.payload.get("step")) for event in events.after(session, run_id, 0)]
-    assert ("rewind", 0) in kinds
+    assert ("rewind", 2) in kinds
+    assert (read(database, run_id).step, read(database, run_id).epoch) == (2, 0.5)
+
+
+def test_only_the_attempt_that_has_the_run_rewinds_it(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    claim(database, run_id, clock())
+    with database.write() as session:
+        attempts.release(session, run_id, 1, "stopped", clock())
+    claim(database, run_id, clock())
+    with pytest.raises(LostRun), database.write() as session:
+        attempts.go_on(session, run_id, 1, 0, 0.0, None, clock())
+
+
+def test_a_running_run_is_paused_by_its_trainer_and_resumed_by_the_user(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    claim(database, run_id, clock())
+    with database.write() as session:
+        assert runs.request_pause(session, run_id, clock()).state == "running"
+        assert runs.request_pause(session, run_id, clock()).pause_requested
+        assert attempts.record(session, run_id, 1, Batch(), clock()) == "pause"
+        attempts.pause(session, run_id, 1, clock())
+    paused = read(database, run_id)
+    assert (paused.state, paused.pause_requested, paused.lease_until) == ("paused", False, None)
+    assert claim(database, run_id, clock()) is None
+    with pytest.raises(LostRun), database.write() as session:
+        attempts.record(session, run_id, 1, Batch(), clock())
+    with database.write() as session:
+        assert runs.request_resume(session, run_id, clock()).state == "queued"
+    assert claim(database, run_id, clock()) == 2
+
+
+def test_a_pause_can_be_withdrawn(database: Database, queue_run: QueueRun, clock: TurnedClock) -> None:
+    run_id = queue_run()
+    claim(database, run_id, clock())
+    with database.write() as session:
+        runs.request_pause(session, run_id, clock())
+        runs.request_resume(session, run_id, clock())
+        assert attempts.record(session, run_id, 1, Batch(), clock()) == "go on"
+
+
+@pytest.mark.parametrize("how", ["released", "lost"])
+def test_a_run_whose_trainer_dies_while_a_pause_is_wanted_is_paused(
+    database: Database, queue_run: QueueRun, clock: TurnedClock, how: str
+) -> None:
+    run_id = queue_run()
+    claim(database, run_id, clock())
+    with database.write() as session:
+        runs.request_pause(session, run_id, clock())
+        if how == "released":
+            attempts.release(session, run_id, 1, "killed", clock())
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        assert run_id not in runs.reconcile(session, clock())
+    assert read(database, run_id).state == "paused"
 
 
 def test_self_inflicted_ends_are_tried_again_and_then_fail(

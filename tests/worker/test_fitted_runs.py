@@ -99,3 +99,10 @@ def test_the_head_is_fitted_before_the_rest_learns(train: Train, database: Datab
 def test_epochs_of_a_fitted_head_are_refused(train: Train) -> None:
     with pytest.raises(Invalid, match="epochs: means nothing for a head that is fitted to convergence"):
         train(strategy={"kind": "head", "fit": "converge"}, epochs=3)
+
+
+def test_a_training_does_not_go_on_from_a_fitted_head(train: Train, database: Database) -> None:
+    first = train(strategy={"kind": "head"})
+    second = train(model=f"run:{first.id}", strategy={"kind": "full"}, epochs=1)
+    assert second.state == "succeeded", second.error
+    assert "its head is replaced by a new one" in said(database, second)

@@ -1,4 +1,5 @@
-"""A trainer killed in the middle of any task: the next attempt ends with the weights of a run that nobody disturbed."""
+"""A trainer killed in the middle of any task: the next attempt goes on from the checkpoint and ends with the weights of a run
+that nobody disturbed."""
 
 import hashlib
 import json
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.core import events
 from app.core.db import Database
 from app.core.files import Files
 from app.core.settings import Settings
@@ -63,9 +65,21 @@ def prepared(
         "batch_size": 4,
         "learning_rate": 1e-3,
         "max_length": 32,
+        "checkpoint_seconds": 0.05,
         **fields,
     }
     return Launcher(database, files, store, ModelCatalog(settings), enqueue=lambda _: None), spec
+
+
+def went_on_from(database: Database, run_id: str) -> int:
+    """The step behind which the last attempt went on."""
+    with database.read() as session:
+        told = [
+            event.payload["step"]
+            for event in events.after(session, run_id, 0, 10**6)
+            if event.kind == "rewind"
+        ]
+    return int(told[-1])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -86,6 +100,7 @@ def test_a_killed_run_of_any_task_ends_with_the_weights_of_an_undisturbed_one(
 
     run = read(database, disturbed)
     assert (run.state, run.attempt) == ("succeeded", 2), run.error
+    assert went_on_from(database, disturbed) >= 1
     assert losses(database, disturbed)["value"] == losses(database, undisturbed)["value"]
     weights = [files.model(one) / "model.safetensors" for one in (undisturbed, disturbed)]
     sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in weights]

@@ -15,9 +15,9 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.conftest import TurnedClock
+from worker.disk import disk_full
 from worker.processes import EXIT_LOCKED, MEMORY_FULL, Trainer
 from worker.supervisor import Supervisor
-from worker.trainer import disk_full
 
 QueueRun = Callable[[], str]
 

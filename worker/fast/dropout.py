@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+MASKS_VERSION = 1  # of the numbers below, for plan.json: a resume with other masks is not exact
 LEVELS = 1 << 16  # of a random number: the probability is kept to within 1 / 131,072
 
 

@@ -78,6 +78,16 @@ def stack_of(model: nn.Module) -> Stack:
     return Stack(tuple(blocks), level, prefix.removesuffix("."))
 
 
+def computed(model: nn.Module) -> set[str]:
+    """Names of the parameters that are a formula's: sinusoidal positions. They never learn: Marian doesn't even save them."""
+    return {
+        f"{path}.{name}"
+        for path, module in model.named_modules()
+        if "Sinusoidal" in type(module).__name__
+        for name, _ in module.named_parameters(recurse=False)
+    }
+
+
 def block_lists(trunk: nn.Module, family: str) -> list[tuple[str, nn.ModuleList]]:
     """The lists of a trunk's blocks with their paths in it. Raises ValueError where there is none."""
     found: list[tuple[str, nn.ModuleList]] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from worker.optim import Group, Rule, exactly, parameter_groups
-from worker.transfer.blocks import Stack, stack_of
+from worker.transfer.blocks import Stack, computed, stack_of
 
 NEVER = math.inf
 
@@ -74,13 +74,14 @@ def layered(
     """
     stack = stack_of(model)
     starts = {level: start(level, stack) if learns(level, stack) else NEVER for level in range(stack.top + 1)}
-    rules = []
-    for level, names in ((level, stack.of(level)) for level in range(stack.top, -1, -1)):
+    fixed, rules = computed(model), []
+    for level in range(stack.top, -1, -1):
+        names = [name for name in stack.of(level) if name not in fixed]
         if names and starts[level] < NEVER:
             scale = 1.0 if layer_decay is None else layer_decay ** (stack.top - level)
             rules.append(Rule(exactly(names), scale, starts[level]))
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(starts[stack.level[name]] < NEVER)
+        parameter.requires_grad_(starts[stack.level[name]] < NEVER and name not in fixed)
     frozen = 0
     while frozen < len(stack.blocks) and all(starts[level] == NEVER for level in range(frozen + 2)):
         frozen += 1

@@ -13,7 +13,7 @@ from worker.backbone import pad_id, quiet
 from worker.loop import Recipe, Step, train
 from worker.losses import CrossEntropy
 from worker.transfer import STRATEGIES, Plan, make_plan
-from worker.transfer.blocks import stack_of
+from worker.transfer.blocks import computed, stack_of
 
 RECIPE = Recipe(4, 8, 1, 1e-2, 0.0, 0.01, 1.0, None, None, 1)
 
@@ -47,9 +47,18 @@ def test_full_and_gradual_cover_each_parameter_once(
         model.requires_grad_(False)
         plan = make_plan(model, options, 0.01)
         found = [id(parameter) for group in plan.groups for parameter in group.parameters]
-        assert sorted(found) == sorted(id(parameter) for parameter in model.parameters())
-        assert plan.trainable == sum(parameter.numel() for parameter in model.parameters())
+        learning = [one for name, one in model.named_parameters() if name not in computed(model)]
+        assert sorted(found) == sorted(map(id, learning))
+        assert plan.trainable == sum(parameter.numel() for parameter in learning)
+        assert all(parameter.requires_grad for parameter in learning)
         assert plan.frozen == ()
+
+
+def test_positions_that_are_a_formula_stay_what_they_are(models: dict[str, Any]) -> None:
+    model = models["marian"]
+    make_plan(model, Full(), 0.01)
+    fixed = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert fixed == {"model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"}
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
