@@ -70,8 +70,8 @@ class FileJob:
         except LostFile:
             raise
         except Exception as error:
+            from worker.disk import disk_full
             from worker.memory import memory_full
-            from worker.trainer import disk_full
 
             log.exception("predicting the file failed")
             fault = HeadstartError(f"Headstart met an unexpected {type(error).__name__}: {str(error)[:300]}")

@@ -14,7 +14,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from app.core.spec import Full, RunSpec, parse_spec
+from app.core.spec import RunSpec, parse_spec
+from app.core.strategies import Full
 from app.models.families import tasks_for
 from app.models.info import describe
 from app.tasks import TASKS, task

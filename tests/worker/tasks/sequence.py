@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from app.core.spec import Full, RunSpec, parse_spec
+from app.core.spec import RunSpec, parse_spec
+from app.core.strategies import Full
 from app.tasks import task
 from app.tasks.examples import Examples
 from worker.export import export_model

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 from app.core.errors import Invalid
-from app.core.spec import Full, RunSpec, parse_spec
+from app.core.spec import RunSpec, parse_spec
+from app.core.strategies import Full
 from app.models.finished import labels_of
 from app.tasks import task
 from app.tasks.examples import Examples

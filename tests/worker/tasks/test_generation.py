@@ -12,7 +12,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.core.errors import Invalid
-from app.core.spec import Full, RunSpec, parse_spec
+from app.core.spec import RunSpec, parse_spec
+from app.core.strategies import Full
 from app.tasks import task
 from app.tasks.examples import Examples
 from tests.worker import tiny

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import pipeline
 
-from app.core.spec import Full, RunSpec, parse_spec
+from app.core.spec import RunSpec, parse_spec
+from app.core.strategies import Full
 from app.tasks import bio
 from app.tasks.examples import Examples
 from app.tasks.sentences import Sentence, text_with_spans, words_in
