@@ -96,11 +96,15 @@ class Launcher:
             if parent is not None:
                 runs.get(session, parent[0])
             runs.create(session, run_id, spec, version.sha256, self._clock(), prepared.steps, parent)
+        self.wake(run_id)
+        return run_id
+
+    def wake(self, run_id: str) -> None:
+        """Tells a worker that this run is queued. If the queue doesn't answer, the reconciler will."""
         try:
             self._enqueue(run_id)
         except Exception:
             logger.warning("run %s is stored, but the queue did not answer; it will be queued again", run_id)
-        return run_id
 
     def prepare(self, value: Any) -> Prepared:
         """Checks a spec (JSON or RunSpec) against its data and its model, without side effects on either.

@@ -44,6 +44,7 @@ from worker.recorder import Recorder
 from worker.tasks import TorchTask, torch_task
 from worker.tasks.base import HeadTask, Outcome, Part
 from worker.transfer import Plan, make_plan
+from worker.transfer.blocks import stack_of
 from worker.transfer.cache import Cache
 from worker.transfer.drift import Origin
 from worker.transfer.fitted import FittedHead
@@ -321,6 +322,9 @@ class Finetune:
         if getattr(self.spec.strategy, "head_first", False) and ranks.first:  # the others get its weights
             self._fit_head_first(objective, train_part, validation)
         self.strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay, self.spec.seed)
+        if self.task.head_start:
+            stack = stack_of(self.model)
+            self.strategy = self.strategy.waiting(self.task.head_start, stack.of(stack.top))
         if self.first is not None:
             line = self.files.interpolation(self.run_id)
             self.line = Line(self.model, self.strategy, line.with_name(f"{line.name}.part"))

@@ -62,6 +62,22 @@ def cancel(services: Services, run_id: str) -> dict[str, Any]:
     return run_view(services, run_id)
 
 
+def pause(services: Services, run_id: str) -> dict[str, Any]:
+    """Asks the run to write a checkpoint and make room, or takes it out of the queue. Raises NotFound, Conflict."""
+    with services.database.write() as session:
+        runs.request_pause(session, run_id, services.clock())
+    return run_view(services, run_id)
+
+
+def resume(services: Services, run_id: str) -> dict[str, Any]:
+    """Puts a paused run back into the queue, and wakes a worker. Raises NotFound, Conflict."""
+    with services.database.write() as session:
+        queued = runs.request_resume(session, run_id, services.clock()).state == "queued"
+    if queued:
+        services.launcher.wake(run_id)
+    return run_view(services, run_id)
+
+
 def delete_run(services: Services, run_id: str) -> int:
     """Removes a run that is over with its curves and files; returns the bytes freed. Raises NotFound, Conflict."""
     folder = services.files.run(run_id)

@@ -113,6 +113,18 @@ def cancel(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
     return actions.cancel(services, run_id)
 
 
+@router.post("/runs/{run_id}/pause")
+def pause(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+    """Write a checkpoint and make room for others. Pausing twice is no error."""
+    return actions.pause(services, run_id)
+
+
+@router.post("/runs/{run_id}/resume")
+def resume(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+    """Queue a paused run again: it goes on from its checkpoint."""
+    return actions.resume(services, run_id)
+
+
 @router.delete("/runs/{run_id}")
 def delete(run_id: RunId, services: ServicesDep) -> dict[str, int]:
     """Delete a run that is over, with its curves, model and log."""

@@ -64,6 +64,20 @@ def cancel(run_id: RunId, services: ServicesDep) -> Response:
     return redirect(f"/runs/{run_id}")
 
 
+@router.post("/runs/{run_id}/pause")
+def pause(run_id: RunId, services: ServicesDep) -> Response:
+    """Pause, then the page again."""
+    actions.pause(services, run_id)
+    return redirect(f"/runs/{run_id}")
+
+
+@router.post("/runs/{run_id}/resume")
+def resume(run_id: RunId, services: ServicesDep) -> Response:
+    """Resume, then the page again."""
+    actions.resume(services, run_id)
+    return redirect(f"/runs/{run_id}")
+
+
 @router.post("/runs/{run_id}/interpolate")
 def interpolate(run_id: RunId, services: ServicesDep, form: FormFields) -> Response:
     """Another point of the line becomes the download, then the page again."""

@@ -24,6 +24,8 @@ export function progressText(run, brief = false) {
   if (run.state === "queued") return run.place ? `queued, ${run.place} before it` : brief ? "next" : "next in the queue"
   if (run.stalled) return "the worker does not answer"
   if (run.cancel_requested) return "stopping …"
+  if (run.state === "paused") return run.checkpoint_step ? `paused at step ${count(run.checkpoint_step)} of ${count(run.steps)}` : "paused before its first step"
+  if (run.pause_requested) return "pausing …"
   if (run.phase && run.phase !== "training") return `${run.phase} …`
   const parts = [`step ${count(run.step)} of ${count(run.steps)}`]
   if (!brief && run.examples_per_second) parts.push(`${rate(run.examples_per_second)} examples/s`)

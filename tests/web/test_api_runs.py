@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.core import attempts
 from app.models.families import tasks_for
 from app.web.services import Services
 from tests.web.conftest import RecordingQueue, Trainer
@@ -121,6 +122,38 @@ def test_cancel_is_repeatable_and_ends_with_the_run(
     trainer(done).succeed()
     response = client.post(f"/api/runs/{done}/cancel")
     assert response.status_code == 409 and response.json()["error"]["kind"] == "conflict"
+
+
+def test_pause_and_resume_are_repeatable_and_refused_in_the_wrong_state(
+    client: TestClient, services: Services, launch: Launch, trainer: Train, queue: RecordingQueue
+) -> None:
+    queued, running, done = launch(), launch(), launch()
+    assert client.post(f"/api/runs/{queued}/resume").status_code == 409
+    assert client.post(f"/api/runs/{queued}/pause").json()["state"] == "paused"
+    assert client.post(f"/api/runs/{queued}/pause").json()["state"] == "paused"
+    queue.woken.clear()
+    assert client.post(f"/api/runs/{queued}/resume").json()["state"] == "queued"
+    assert queue.woken == [queued]
+    working = trainer(running)
+    assert client.post(f"/api/runs/{running}/pause").json()["pause_requested"] is True
+    assert ">pausing<" in client.get(f"/runs/{running}").text
+    with services.database.write() as session:
+        attempts.pause(session, running, working.attempt, services.clock())
+    page = client.get(f"/runs/{running}").text
+    assert f'action="/runs/{running}/resume"' in page and "paused before its first step" in page
+    assert ">paused" in client.get("/").text
+    assert client.post(f"/runs/{running}/resume", follow_redirects=False).status_code == 303
+    assert client.get(f"/api/runs/{running}").json()["state"] == "queued"
+    trainer(done).succeed()
+    for move in ("pause", "resume"):
+        response = client.post(f"/api/runs/{done}/{move}")
+        assert response.status_code == 409 and response.json()["error"]["kind"] == "conflict"
+
+
+def test_a_paused_run_can_be_cancelled(client: TestClient, launch: Launch) -> None:
+    run_id = launch()
+    client.post(f"/api/runs/{run_id}/pause")
+    assert client.post(f"/api/runs/{run_id}/cancel").json()["state"] == "cancelled"
 
 
 def test_delete_takes_the_files_along_but_only_of_a_run_that_is_over(

@@ -55,6 +55,8 @@ def test_every_address_of_the_design_is_there(client: TestClient) -> None:
         "/api/runs/{run_id}/points": {"get"},
         "/api/runs/{run_id}/events": {"get"},
         "/api/runs/{run_id}/cancel": {"post"},
+        "/api/runs/{run_id}/pause": {"post"},
+        "/api/runs/{run_id}/resume": {"post"},
         "/api/runs/{run_id}/log": {"get"},
         "/api/runs/{run_id}/checkpoint.zip": {"get"},
         "/api/runs/{run_id}/adapter.zip": {"get"},

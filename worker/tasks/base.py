@@ -98,6 +98,8 @@ class TorchTask(ABC):
     def __init__(self, spec: RunSpec, examples: Examples, device: torch.device) -> None:
         self.spec, self.device = spec, device
         self.labels = task(spec.task).labels(examples)
+        # Share of the steps in which a new head learns alone, so that it doesn't spoil what the trunk knows.
+        self.head_start = 0.0
         # For what takes long in `judge` and `measure`: the trainer sees a cancel here.
         self.tell: Tell = lambda _done, _total: None
         self._rival: Any = None

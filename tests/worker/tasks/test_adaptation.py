@@ -126,6 +126,7 @@ def test_the_perplexity_falls_on_text_that_was_not_learned(run: Trained) -> None
 def test_a_new_head_is_told_of(run: Trained) -> None:
     new = run.family in ("starter", "electra")  # ELECTRA's trunk comes with a discriminator
     assert any("head for masked words" in note for note in run.outcome.results["notes"]) == new
+    assert (run.half.head_start > 0) == new
 
 
 def test_plain_transformers_reads_the_download_with_its_head_tied(run: Trained) -> None:

@@ -10,7 +10,7 @@ from app.core.strategies import Full, Gradual, Head, Partial, Strategy
 from tests.worker.conftest import Case
 from tests.worker.tiny import DECODERS, ENCODERS, SEQ2SEQ, build, toy
 from worker.backbone import pad_id, quiet
-from worker.loop import Recipe, Step, train
+from worker.loop import Recipe, Step, Stopped, train
 from worker.losses import CrossEntropy
 from worker.transfer import STRATEGIES, Plan, make_plan
 from worker.transfer.blocks import computed, stack_of
@@ -149,6 +149,19 @@ def test_gradual_thaws_from_the_top_and_counts_steps_from_there(case: Callable[.
             moved = [name for name, now in one.model.named_parameters() if not torch.equal(now, before[name])]
             learnt.append({stack.level[name] for name in moved})
     assert [len(levels) for levels in learnt] == [1] * 4 + [2] * 4 + [3] * 4 + [4] * 8
+
+
+def test_a_new_head_can_have_a_start(case: Callable[..., Case]) -> None:
+    one = case("bert")
+    stack = stack_of(one.model)
+    plan = make_plan(one.model, Full(), 0.0).waiting(0.3, stack.of(stack.top))
+    before = one.weights()
+    objective = CrossEntropy(one.data, one.truth, pad_id(one.model))
+    for event in train(one.model, objective, RECIPE, plan, None, "accuracy", torch.device("cpu")):
+        if isinstance(event, Step):
+            moved = {name for name, now in one.model.named_parameters() if not torch.equal(now, before[name])}
+            assert moved == (set(stack.of(stack.top)) if event.step <= 6 else set(stack.level))
+    assert event == Stopped(20, "finished")
 
 
 def test_every_strategy_of_the_spec_is_registered() -> None:
