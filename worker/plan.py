@@ -58,6 +58,8 @@ def after_a_kill(path: Path) -> str | None:
 
 def current_plan(device: torch.device, micro_batch: int, processes: int = 1) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():  # who shares the machine says so here
+        cores = min(cores, max(1, int(wanted)))
     bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return {
         "processes": processes,
