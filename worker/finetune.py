@@ -97,6 +97,7 @@ class Finetune:
             lambda line: recorder.log("warning", line),
         )
         self.stopping = threading.Event()  # set from a signal's handler
+        self.keeping = False  # whether checkpoints are being written
         self.advice: str | None = None
         self.learning: dict[str, int] = {}  # how many numbers, of how many
         self.strategy: Plan | None = None
@@ -253,6 +254,7 @@ class Finetune:
         )
         progress = Progress(self.recorder, due)
         self._go_on(progress, ranks)
+        self.keeping = self.strategy is not None
         for event in events:
             match event:
                 case Started():
@@ -283,6 +285,7 @@ class Finetune:
             if self.recorder.lost.is_set():
                 events.close()
                 self.recorder.flush()  # raises LostRun
+        self.keeping = False
         self._load_best()
         if progress.loss is not None and not self.spec.converges:  # an optimum needs no advice
             best = self.best.scores if self.best else {}
@@ -477,7 +480,8 @@ class Finetune:
     def _check_cancel(self) -> None:
         if self.recorder.cancelled.is_set():
             raise Cancelled
-        if self.stopping.is_set():
+        # While it trains, a pause waits for a place that can be kept.
+        if self.stopping.is_set() or (self.recorder.paused.is_set() and not self.keeping):
             raise LaidAside
         if self.recorder.lost.is_set():
             self.recorder.flush()  # raises LostRun

@@ -31,7 +31,7 @@ from worker.asked import Asked, Layout, RowByRow, TokenByToken
 
 log = logging.getLogger("worker.predict_file")
 
-CHUNK = 1024  # inputs that are sorted by length together; between chunks progress is told and a cancel is seen
+CHUNK = 1024  # inputs that are sorted by length together; between them progress is told and a cancel is seen
 SLOW_CHUNK = 32  # for tasks that write texts
 MOST_ROWS = 8192  # of a chunk, where an input stands in several
 TELL_SECONDS = 0.5

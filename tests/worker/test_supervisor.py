@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,60 @@ def test_a_killed_trainer_is_replaced_and_the_result_is_the_undisturbed_one(
     weights = [load_file(files.model(one) / "model.safetensors") for one in (undisturbed, disturbed)]
     assert weights[0].keys() == weights[1].keys()
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+def resumed_behind(database: Database, run_id: str) -> int:
+    """The step behind which the last attempt went on."""
+    with database.read() as session:
+        told = events.after(session, run_id, 0, 10**6)
+    return int(next(event.payload["step"] for event in reversed(told) if event.kind == "rewind"))
+
+
+def test_a_paused_run_goes_on_from_where_it_was(
+    supervisor: Supervisor, launch: Launch, database: Database, files: Files
+) -> None:
+    undisturbed, run_id = launch(epochs=80), launch(epochs=80)  # long enough for a pause to be seen
+    supervisor.supervise(undisturbed)
+    watching = in_background(supervisor, run_id)
+    wait_for_step(database, run_id, 3)
+    with database.write() as session:
+        runs.request_pause(session, run_id, time.time())
+    watching.join()
+    paused = read(database, run_id)
+    assert (paused.state, paused.failures) == ("paused", 0), paused.error
+    assert paused.checkpoint_step >= 3
+    supervisor.supervise(run_id)
+    assert read(database, run_id).state == "paused"
+    with database.write() as session:
+        runs.request_resume(session, run_id, time.time())
+    supervisor.supervise(run_id)
+    run = read(database, run_id)
+    assert (run.state, run.attempt) == ("succeeded", 2), run.error
+    assert resumed_behind(database, run_id) == paused.checkpoint_step
+    assert losses(database, run_id)["value"] == losses(database, undisturbed)["value"]
+    assert run.weights_sha256 == read(database, undisturbed).weights_sha256
+    assert run.metrics == read(database, undisturbed).metrics
+    assert not (files.run(run_id) / "checkpoints").exists()
+
+
+def test_a_stopped_worker_leaves_a_checkpoint_and_the_run_in_the_queue(
+    supervisor: Supervisor, launch: Launch, database: Database, settings: Settings
+) -> None:
+    run_id = launch(epochs=80)
+    watching = in_background(supervisor, run_id)
+    wait_for_step(database, run_id, 3)
+    supervisor.stop()
+    watching.join()
+    left = read(database, run_id)
+    assert (left.state, left.failures) == ("queued", 0)
+    assert left.checkpoint_step >= 3
+    following = Supervisor(settings)
+    following.supervise(run_id)
+    following.stop()
+    assert read(database, run_id).state == "succeeded"
+    assert resumed_behind(database, run_id) == left.checkpoint_step
+    steps = losses(database, run_id)["step"]
+    assert steps == list(range(1, len(steps) + 1))
 
 
 def test_a_cancel_keeps_the_curve_and_offers_the_best_weights(
