@@ -20,6 +20,7 @@ from app.core import runs
 from app.core.archive import zip_folder
 from app.core.db import Database
 from app.core.errors import Invalid
+from app.core.events import PointValue
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
@@ -303,6 +304,7 @@ class Finetune:
             self.best = Evaluated(**best, best=True, seconds=0.0, time=time.time())
         self.recorder.flush()
         self.recorder.go_on(step, kept.get("epoch", 0.0), best["step"] if best else None)
+        self.recorder.points(*(PointValue(*point) for point in kept.get("points", ())))
         where = f"goes on behind step {step}" if step else "begins again: there was no checkpoint yet"
         self.recorder.log("info", f"Attempt {self.attempt} {where}.")
 
@@ -312,7 +314,8 @@ class Finetune:
         if not leave and not self.keeper.due():
             return
         best = self.best and {"step": self.best.step, "epoch": self.best.epoch, "scores": self.best.scores}
-        if self.keeper.save({"loss": progress.loss, "epoch": progress.epoch, "best": best}):
+        points = [(one.series, one.step, one.value, one.time) for one in self.recorder.unwritten()]
+        if self.keeper.save({"loss": progress.loss, "epoch": progress.epoch, "best": best, "points": points}):
             # Whatever went wrong before has been got over: it counts no more.
             self.recorder.progress(checkpoint_step=self.keeper.place.step, failures=0)
         if leave:
@@ -475,7 +478,6 @@ class Finetune:
         elif self.line is not None:
             self.line.discard()
         self.best_weights.unlink(missing_ok=True)
-        self.keeper.discard()
 
     def _check_cancel(self) -> None:
         if self.recorder.cancelled.is_set():

@@ -41,6 +41,7 @@ class Recorder:
         self._attempt = attempt
         self._clock = clock
         self._pending = Batch()
+        self._flying: list[PointValue] = []  # taken, and not known to be written
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._wake = threading.Event()
@@ -64,6 +65,11 @@ class Recorder:
     def points(self, *points: PointValue) -> None:
         with self._lock:
             self._pending.points.extend(points)
+
+    def unwritten(self) -> list[PointValue]:
+        """The points that a kill would lose now: a checkpoint takes them along, so that a curve has no gap."""
+        with self._lock:
+            return [*self._flying, *self._pending.points]
 
     def log(self, level: str, message: str) -> None:
         """A line for the page's log and for the attempt's own log file. level: info, warning or error."""
@@ -106,7 +112,10 @@ class Recorder:
     def _write(self, batch: Batch) -> Wish:
         try:
             with self._database.write() as session:
-                return attempts.record(session, self._run_id, self._attempt, batch, self._clock())
+                wish = attempts.record(session, self._run_id, self._attempt, batch, self._clock())
+            with self._lock:
+                self._flying = []
+            return wish
         except LostRun:
             self.lost.set()
             raise
@@ -116,13 +125,14 @@ class Recorder:
                 batch.logs.extend(self._pending.logs)
                 batch.samples.extend(self._pending.samples)
                 batch.progress |= self._pending.progress
-                self._pending = batch
+                self._pending, self._flying = batch, []
             raise
 
     def _take(self, everything: bool) -> Batch:
         now = time.monotonic()
         with self._lock:
             batch, self._pending = self._pending, Batch()
+            self._flying = batch.points
             young = now - self._progress_at < PROGRESS_SECONDS
             if young and not everything and "phase" not in batch.progress:
                 self._pending.progress, batch.progress = batch.progress, {}

@@ -80,6 +80,10 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 outcome = finetune.run()
                 recorder.flush()
                 end.succeeded(**outcome)
+                if (
+                    end.written
+                ):  # not before: an attempt killed while it measures goes on from its last checkpoint
+                    finetune.keeper.discard()
             except LostRun:
                 log.warning("the run belongs to another attempt; nothing more is written")
             except LaidAside:
@@ -90,6 +94,8 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 recorder.log("info", "Cancelled." + (" The best weights so far are kept." if kept else ""))
                 recorder.flush()
                 end.cancelled()
+                if end.written:
+                    finetune.keeper.discard()
             except NonFiniteLoss as error:
                 end.failed({"kind": "training", "message": str(error)}, recorder)
             except HeadstartError as error:
@@ -112,6 +118,7 @@ class _End:
 
     def __init__(self, database: Database, run_id: str, attempt: int) -> None:
         self._database, self._run_id, self._attempt = database, run_id, attempt
+        self.written = False
 
     def succeeded(self, **values: Any) -> None:
         with self._fenced() as session:
@@ -149,6 +156,7 @@ class _End:
         try:
             with self._database.write() as session:
                 yield session
+            self.written = True
         except LostRun:
             log.warning("the run belongs to another attempt; its end is not written")
 

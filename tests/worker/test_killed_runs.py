@@ -17,6 +17,7 @@ from app.core.settings import Settings
 from app.datasets.store import DatasetStore
 from app.launch import Launcher
 from app.models.catalog import ModelCatalog
+from tests.waiting import until
 from tests.worker.test_families import columns_of
 from tests.worker.test_supervisor import in_background, losses, read, wait_for_step
 from tests.worker.tiny import build
@@ -91,7 +92,9 @@ def test_a_killed_run_of_any_task_ends_with_the_weights_of_an_undisturbed_one(
     supervisor.supervise(undisturbed)
     assert read(database, undisturbed).state == "succeeded", read(database, undisturbed).error
     watching = in_background(supervisor, disturbed)
-    pid = wait_for_step(database, disturbed, 3).pid
+    wait_for_step(database, disturbed, 3)
+    until(lambda: read(database, disturbed).checkpoint_step, "a checkpoint")
+    pid = read(database, disturbed).pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     watching.join()

@@ -60,6 +60,17 @@ def test_points_wait_while_the_database_is_locked(
     assert steps(database, run_id) == [1, 2]
 
 
+def test_what_is_not_written_yet_is_known(database: Database, run_id: str, clock: TurnedClock) -> None:
+    recorder = Recorder(database, run_id, 1, clock)
+    points = [PointValue("train/loss", step, 1.0, clock()) for step in (1, 2)]
+    recorder.points(points[0])
+    recorder.points(points[1])
+    assert recorder.unwritten() == points
+    recorder.flush()
+    assert recorder.unwritten() == []
+    assert steps(database, run_id) == [1, 2]
+
+
 def test_a_locked_database_never_stalls_the_loop(
     database: Database, run_id: str, clock: TurnedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
