@@ -24,6 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from app.core.files import sync
 from worker.loop import Place
 from worker.optim import Group
 
@@ -77,10 +78,10 @@ def save(root: Path, place: Place, groups: Groups, best: Path | None, facts: dic
             json.dump(manifest, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        _sync(part)
+        sync(part)
         shutil.rmtree(root / name, ignore_errors=True)
         part.rename(root / name)
-        _sync(root)
+        sync(root)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -180,11 +181,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, target)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.core.archive import sync, zip_folder
+from app.core.archive import zip_folder
+from app.core.files import sync
 from app.core.spec import RunSpec
 from app.tasks import task
 from app.tasks.examples import names_of

@@ -12,6 +12,7 @@ import psutil
 import torch
 from torch import nn
 
+from app.models.stack import KEPT, KEPT_OF_ATTENTION
 from worker import plan as plans
 from worker.backbone import text_config
 from worker.processes import memory_group
@@ -19,10 +20,6 @@ from worker.ranks import Ranks
 from worker.transfer.blocks import stack_of
 from worker.transfer.plan import Plan
 
-# Numbers that a block keeps for its backward pass: the first times tokens and width, the second times heads and tokens squared.
-# As app.web.estimate has them, fitted to BERT's blocks on a CPU; Korthikanti et al. 2022 ("Reducing Activation Recomputation
-# in Large Transformer Models", equation 2) count 17 and 2.5.
-KEPT, KEPT_OF_ATTENTION = 27, 3.25
 SHARE = 0.9  # of the free memory; what only passes by, and torch's own blocks, take the rest
 FEW = 8  # rows at a time, below which a GPU idles: computing blocks twice costs a third of the time, and then costs less
 

@@ -18,6 +18,7 @@ from app.core.errors import HeadstartError
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
+from worker.attempt import Attempt
 from worker.distributed import Meeting
 from worker.finetune import Finetune
 from worker.recorder import Recorder
@@ -66,7 +67,7 @@ def help_with(settings: Settings, run_id: str, attempt: int, meeting: Meeting) -
     with database.read() as session:
         spec = RunSpec.model_validate(runs.get(session, run_id).spec)
     recorder = Mute(database, run_id, attempt)
-    Finetune(settings, files, database, recorder, run_id, attempt, spec, meeting).help()
+    Finetune(Attempt(settings, files, database, recorder, run_id, attempt, spec, meeting)).help()
 
 
 if __name__ == "__main__":

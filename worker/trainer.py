@@ -31,9 +31,10 @@ from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
+from worker.attempt import Attempt, Cancelled, LaidAside
 from worker.disk import disk_full
 from worker.distributed import Helpers, processes
-from worker.finetune import Cancelled, Finetune, LaidAside
+from worker.finetune import Finetune
 from worker.loop import NonFiniteLoss
 from worker.memory import memory_full
 from worker.processes import EXIT_LOCKED, EXIT_ORPHANED
@@ -72,18 +73,17 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
         recorder = Recorder(database, run_id, attempt)
         together = 1 if spec.converges else processes(settings)
         helpers = Helpers(settings, run_id, attempt, files.attempt(run_id, attempt), together)
-        finetune = Finetune(settings, files, database, recorder, run_id, attempt, spec, helpers.meeting)
-        signal.signal(signal.SIGTERM, lambda *_: finetune.stopping.set())
+        this = Attempt(settings, files, database, recorder, run_id, attempt, spec, helpers.meeting)
+        finetune = Finetune(this)
+        signal.signal(signal.SIGTERM, lambda *_: this.stopping.set())
         end = _End(database, run_id, attempt)
         with recorder, helpers:
             try:
                 outcome = finetune.run()
                 recorder.flush()
                 end.succeeded(**outcome)
-                if (
-                    end.written
-                ):  # not before: an attempt killed while it measures goes on from its last checkpoint
-                    finetune.keeper.discard()
+                if end.written:  # not before: one killed while it measures goes on from its last checkpoint
+                    this.keeper.discard()
             except LostRun:
                 log.warning("the run belongs to another attempt; nothing more is written")
             except LaidAside:
@@ -95,7 +95,7 @@ def train_run(settings: Settings, run_id: str, attempt: int) -> None:
                 recorder.flush()
                 end.cancelled()
                 if end.written:
-                    finetune.keeper.discard()
+                    this.keeper.discard()
             except NonFiniteLoss as error:
                 end.failed({"kind": "training", "message": str(error)}, recorder)
             except HeadstartError as error:

@@ -5,6 +5,8 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from app.core.files import sync
+
 
 def zip_folder(folder: Path, target: Path) -> None:
     """Zips the files of `folder` without compressing (weights don't shrink), the same bytes for the same files."""
@@ -19,12 +21,3 @@ def zip_folder(folder: Path, target: Path) -> None:
                     shutil.copyfileobj(source, sink, 2**20)
     sync(part)
     os.replace(part, target)
-
-
-def sync(path: Path) -> None:
-    """Onto the disk: a file, or a folder's names."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

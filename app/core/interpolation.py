@@ -13,7 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from app.core.archive import sync, zip_folder
+from app.core.archive import zip_folder
+from app.core.files import sync
 
 ALPHAS = tuple(tenth / 10 for tenth in range(11))
 HEAD_ONLY, FINE_TUNED, OUTCOME = "head_only", "fine_tuned", "outcome.json"

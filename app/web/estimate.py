@@ -10,16 +10,12 @@ from sqlmodel import Session, col
 from app.core.spec import RunSpec
 from app.core.tables import Point, Run
 from app.models.learning import Level
-from app.models.stack import Stack
+from app.models.stack import KEPT, KEPT_OF_ATTENTION, Stack
 from app.tasks import task
 
 LOOK_BACK = 100  # finished runs
 # Bytes of a trainer that has read its rows and no model yet: most of them are libraries.
 PROCESS = 560 * 10**6
-# Bytes that a block keeps for its backward pass, for each row: the first times length and width, the second times heads and
-# length squared. Fitted to the peak of BERT's blocks in float32 on a CPU, batches of 32 × 128 and 64 × 256; the count of
-# Korthikanti et al. 2022 ("Reducing Activation Recomputation") gives three fifths of it, without what only passes by.
-KEPT, KEPT_OF_ATTENTION = 108, 13
 
 Price = Callable[[dict[str, Any]], float | None]
 
@@ -72,7 +68,7 @@ def memory_bytes(stack: Stack, levels: list[Level], spec: RunSpec, words: bool) 
     weights = sum(level.numbers for level in levels) + sum(level.learns for level in levels if level.adapter)
     lowest = next((place for place, level in enumerate(levels) if level.learns), len(levels))
     blocks = stack.repeats * sum(max(1, lowest) <= place for place in range(1, len(levels) - 1))
-    row = KEPT * spec.max_length * stack.hidden + KEPT_OF_ATTENTION * stack.heads * spec.max_length**2
+    row = 4 * KEPT * spec.max_length * stack.hidden + 4 * KEPT_OF_ATTENTION * stack.heads * spec.max_length**2
     # A block that keeps nothing needs about half of it while it runs. Logits: they, their softmax, their gradient.
     kept = spec.batch_size * row * max(blocks, 0.5)
     logits = 12 * spec.batch_size * spec.max_length * stack.words if words else 0

@@ -1,6 +1,6 @@
 """Tiny model folders, built once for all tests of the worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,10 @@ import numpy.typing as npt
 import pytest
 from transformers import PreTrainedTokenizerBase
 
+from app.core.db import Database
+from app.core.files import Files
+from app.core.settings import Settings
+from tests.worker.real_runs import RealRuns
 from tests.worker.tiny import build_bert, build_gpt2, build_llama, toy
 from worker.backbone import load_classifier
 from worker.encode import Encoded, encode
@@ -55,3 +59,10 @@ def case(folders: dict[str, Path]) -> Callable[..., Case]:
         return Case(model, tokenizer, texts, encode(tokenizer, texts, 32), truth)
 
     return load
+
+
+@pytest.fixture
+def real_runs(settings: Settings, database: Database, files: Files) -> Iterator[RealRuns]:
+    made = RealRuns(settings, database, files)
+    yield made
+    made.supervisor.stop()

@@ -6,19 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from worker.loop import Event, Step
 from worker.losses import SequenceLoss
 from worker.tasks.base import HeadTask, Part
 from worker.tasks.score import last_layer
-from worker.transfer.blocks import stack_of
 from worker.transfer.path import Judge, along, finished, fit_of, put
 from worker.transfer.pooling import Reader, of_texts
-
-HEAD_ONLY = (
-    "head_only.safetensors"  # in the attempt's folder: what is above the trunk, before the rest learns
-)
 
 
 @dataclass(frozen=True)
@@ -64,9 +58,3 @@ def head_first(
     logits = of_texts(chosen.logits(judge), validation), of_texts(chosen.logits(held), test)
     metrics = task.figures(logits[0], validation, logits[1], test)
     return HeadFirst(metrics, steps, time.perf_counter() - began)
-
-
-def head_of(model: Any) -> dict[str, Tensor]:
-    """All of `model` that is not the trunk's as it came: with the folder it began with, the head-only model."""
-    stack, parameters = stack_of(model), dict(model.named_parameters())
-    return {name: parameters[name].detach().cpu().contiguous() for name in stack.of(stack.top)}

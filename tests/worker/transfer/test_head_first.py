@@ -11,8 +11,7 @@ from tests.worker.tasks.sequence import CPU, examples_of, spec_of
 from tests.worker.tiny import build, toy
 from worker.tasks import torch_task
 from worker.tasks.score import last_layer
-from worker.transfer.blocks import stack_of
-from worker.transfer.head_first import HeadFirst, head_first, head_of
+from worker.transfer.head_first import HeadFirst, head_first
 
 
 def begun(folder: Path, name: str, labels: list[Any]) -> tuple[Any, Any, dict[str, Any], HeadFirst, Any]:
@@ -51,11 +50,3 @@ def test_scores_are_fitted_in_the_unit_of_the_training(tmp_path: Path) -> None:
     assert found.metrics["rmse"] < 25
     half.finish(model, None)
     assert 30 < float(np.mean(half.logits(model, parts[2]))) < 70
-
-
-def test_what_is_kept_is_all_above_the_trunk(tmp_path: Path) -> None:
-    _, model, _, _, _ = begun(build("roberta", tmp_path / "m", toy(96)[0]), "classification", toy(96)[1])
-    stack = stack_of(model)
-    kept = head_of(model)
-    assert set(kept) == set(stack.of(stack.top))
-    assert all(torch.equal(tensor, model.get_parameter(name)) for name, tensor in kept.items())
