@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.core import removal
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.files import Files, make_home
@@ -63,6 +64,7 @@ def create_app(
         make_home(settings.home)
         await asyncio.to_thread(migrate, services.database)
         services.reader.start()
+        removal.sweep(services.database, services.files)
         predicted.sweep(services)
         warming = threading.Timer(WARM_AFTER_SECONDS, _warm)
         warming.daemon = True

@@ -143,6 +143,11 @@ def short_socket_path(path: Path) -> Path:
     return folder / "valkey.sock"
 
 
+def folder_bytes(folder: Path) -> int:
+    """The bytes of all files below `folder`."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
 def megabytes(count: int) -> str:
     return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
 

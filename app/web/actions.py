@@ -1,6 +1,5 @@
 """What a user can do with a run or a data set: the functions that pages and the JSON API share."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from sqlmodel import Session, col
 from app.core import runs
 from app.core.clock import rfc3339
 from app.core.errors import Conflict, HeadstartError, Invalid, NotFound, Problem, TooLarge
+from app.core.removal import remove_run
 from app.core.spec import RunSpec
 from app.core.tables import FINAL_STATES, Dataset, Event, Run
 from app.tasks import task
@@ -80,13 +80,7 @@ def resume(services: Services, run_id: str) -> dict[str, Any]:
 
 def delete_run(services: Services, run_id: str) -> int:
     """Removes a run that is over with its curves and files; returns the bytes freed. Raises NotFound, Conflict."""
-    folder = services.files.run(run_id)
-    with services.database.write() as session:
-        runs.remove(session, run_id)
-    # Only after the commit: a record without files would promise a download that is gone.
-    freed = folder_bytes(folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    return freed
+    return remove_run(services.database, services.files, run_id)
 
 
 def check(services: Services, value: Any) -> dict[str, Any]:
@@ -199,11 +193,6 @@ def sample_bytes() -> bytes:
         return SAMPLE.read_bytes()
     except OSError as error:
         raise NotFound("The sample data set is missing from this installation of Headstart.") from error
-
-
-def folder_bytes(folder: Path) -> int:
-    """The bytes of all files below `folder`."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def problems_of(error: HeadstartError) -> list[Problem]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core import interpolation, weights
 from app.core.errors import Conflict, Invalid
+from app.core.files import folder_bytes
 from app.core.interpolation import ALPHAS
 from app.models.finished import folder_sha256
 from app.tasks import heldout
@@ -35,7 +36,7 @@ def move(services: Services, run_id: str, value: Any) -> dict[str, Any]:
             "There is nothing to move between: only a run that fitted its head first (head_first) and succeeded keeps both models."
         )
     with _alone(line):
-        services.files.require_free(2 * actions.folder_bytes(model), "the model at another point")
+        services.files.require_free(2 * folder_bytes(model), "the model at another point")
         interpolation.build(line, alpha, model, services.files.checkpoint_zip(run_id))
         rows = services.files.run(run_id) / heldout.FILE
         part = rows.with_name(f"{rows.name}.part")
