@@ -17,6 +17,7 @@ from app.core.files import Files, make_home
 from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.datasets.store import DatasetStore
+from app.datasets.versions import Versions
 from app.launch import Launcher
 from app.models.catalog import ModelCatalog
 from app.models.finished import finished_run
@@ -26,6 +27,7 @@ from app.web import (
     api_models,
     api_predicted,
     api_runs,
+    api_versions,
     assets,
     openapi,
     pages_data,
@@ -92,6 +94,7 @@ def create_app(
     install_handlers(app)
     for room in (
         api_datasets,
+        api_versions,
         api_models,
         streams,
         api_runs,
@@ -128,6 +131,7 @@ def make_services(
         database=database,
         files=files,
         datasets=datasets,
+        versions=Versions(database, files, clock),
         models=models,
         launcher=Launcher(database, files, datasets, models, clock, enqueue=(queue or real_queue).wake),
         predictor=predictor or Predictor(settings, real_queue),

@@ -19,7 +19,7 @@ def _json(nullable: bool = True) -> Any:
 
 
 class Dataset(SQLModel, table=True):
-    """A file that somebody uploaded; its content lives in versions.
+    """A file that somebody uploaded; its content lives in versions. `version` is the current one, which undo moves back.
 
     reading ──▶ ready        the file was read into rows of version `version`
        └──────▶ failed       it could not be; `error` says why and the original is kept
@@ -38,7 +38,11 @@ class Dataset(SQLModel, table=True):
 
 
 class DatasetVersion(SQLModel, table=True):
-    """Rows that never change again. `sha256` is over the rows' content (row ids and cells)."""
+    """Rows that never change again. `sha256` is over the rows' content (row ids and cells).
+
+    `parent` is the version that `step` made this one of; both None for what came out of the file. A step is
+    {"kind", "title", "removed", "changed", "added", "finding"}; all of it, with its rows, is in vN/step.json.
+    """
 
     __tablename__ = "dataset_version"
 
@@ -48,6 +52,8 @@ class DatasetVersion(SQLModel, table=True):
     columns: list[str] = _json(nullable=False)
     sha256: str
     created_at: float
+    parent: int | None = None
+    step: dict[str, Any] | None = _json()
 
 
 class Run(SQLModel, table=True):

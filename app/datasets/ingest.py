@@ -1,22 +1,21 @@
 """From the original to rows.parquet and profile.json: tries encodings, reads, checks, and words what it finds."""
 
 import codecs
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.core.files import write_json
 from app.datasets import encoding as encodings
+from app.datasets.column_findings import of_columns
 from app.datasets.encoding import HEAD_BYTES, Encoding
-from app.datasets.findings import Finding, lines_text, warning
+from app.datasets.findings import Finding, warning
 from app.datasets.options import ReadOptions
 from app.datasets.profile import Profile
 from app.datasets.readers.formats import Head, open_table
 from app.datasets.readers.source import NulFound, Table
 from app.datasets.rows import RowsWriter
-from app.datasets.split import normalised
 
 PROFILE_FILE = "profile.json"
 
@@ -96,7 +95,7 @@ def _copy(
         "asked": options.as_dict(),
     }
     profile.kind = used["format"]
-    findings = [*_of_encoding(encoding), *table.warnings(profile), *_of_columns(profile)]
+    findings = [*_of_encoding(encoding), *table.warnings(profile), *of_columns(profile)]
     write_json(folder / PROFILE_FILE, {**profile.as_dict(), "problems": findings})
     return Ingested(writer.rows, table.names, sha256, used)
 
@@ -109,42 +108,5 @@ def _of_encoding(encoding: Encoding) -> list[Finding]:
             "encoding",
             f"The file is not UTF-8; it was read as {encoding.title}, which is a guess. Look at the special "
             "characters in the preview; if they are wrong, read the file again with another encoding.",
-        )
-    ]
-
-
-def _of_columns(profile: Profile) -> list[Finding]:
-    found = []
-    for name, column in zip(profile.names, profile.columns, strict=True):
-        if column.empty:
-            lines = lines_text(column.empty_lines, column.empty)
-            empty = "1 cell is empty" if column.empty == 1 else f"{column.empty:,} cells are empty"
-            found.append(
-                warning(
-                    f"column {name}",
-                    f"{empty} ({lines}). Rows whose text or label is empty are left out of training.",
-                )
-            )
-    label = profile.guess()[1]
-    if label is not None:
-        found += _of_twins(label, profile.columns[profile.names.index(label)].counts or {})
-    return found
-
-
-def _of_twins(label: str, counts: Mapping[str, int]) -> list[Finding]:
-    """Labels that a person takes for one."""
-    alike: dict[str, list[str]] = {}
-    for value in sorted(counts):
-        visible = "".join(char for char in value if unicodedata.category(char) != "Cf")
-        alike.setdefault(normalised(visible), []).append(value)
-    twins = [values for values in alike.values() if len(values) > 1]
-    if not twins:
-        return []
-    shown = "; ".join(" and ".join(map(repr, values[:5])) for values in twins[:5])
-    return [
-        warning(
-            f"column {label}",
-            f"Some values differ only in capital letters, spaces or invisible characters: {shown}. As labels they "
-            "are learned apart; write them the same way if they mean the same.",
         )
     ]

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,24 @@ class RowsWriter:
         import pyarrow as pa
 
         ids = pa.array(range(self.rows, self.rows + len(lines)), pa.int64())
-        cells = [pa.array(values, pa.large_string()) for values in columns]
+        self._write(
+            ids, pa.array(lines, pa.int64()), [pa.array(values, pa.large_string()) for values in columns]
+        )
+
+    def write_table(self, block: "pyarrow.Table") -> None:
+        """A block of `rows.parquet` as it is: the rows keep their ids and lines."""
+        import pyarrow as pa
+
+        arrays = {name: _whole(block[name]) for name in block.column_names}
+        ids, lines = arrays.pop(ROW_ID), arrays.pop(LINE)
+        # A cast of a slice may keep its offset, which the content hash can't take.
+        self._write(ids, lines, [_whole(array.cast(pa.large_string())) for array in arrays.values()])
+
+    def _write(self, ids: "pyarrow.Array", lines: "pyarrow.Array", cells: "list[pyarrow.Array]") -> None:
+        import pyarrow as pa
+
         self._hash.add(ids, cells)
-        arrays = [ids, pa.array(lines, pa.int64()), *(array.cast(pa.string()) for array in cells)]
+        arrays = [ids, lines, *(array.cast(pa.string()) for array in cells)]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(lines))
         self.rows += len(lines)
 
@@ -98,6 +113,27 @@ class RowsWriter:
         with contextlib.suppress(OSError):  # the disk may be full
             self._writer.close()
         self._part.unlink(missing_ok=True)
+
+
+def _whole(column: Any) -> Any:
+    """A chunked column, or a slice, as one array that begins at its buffers' begin."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks)
+    return column if column.offset == 0 else column.take(pa.array(range(len(column))))
+
+
+def blocks(folder: Path, columns: Sequence[str] | None = None) -> "Iterator[pyarrow.Table]":
+    """All rows, a row group at a time: `__row_id`, `__line` and the named columns (None: all)."""
+    import pyarrow.parquet as pq
+
+    wanted = None if columns is None else list(dict.fromkeys([ROW_ID, LINE, *columns]))
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        for group in range(file.metadata.num_row_groups):
+            yield file.read_row_group(group, columns=wanted)
 
 
 def read_page(folder: Path, offset: int, limit: int) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Which rows train, which validate and which test: from the content and the split's own seed, never the run's.
 
 Rows whose normalised texts are the same share a part (but under a column split: there the user decides), and a row
-that has a part keeps it when rows are added. So the parts are written down, in datasets/ID/splits/KEY.parquet.
+that has a part keeps it when rows are added; only under a column split a row moves, to the part that its cell names in that
+version. So the parts are written down, in datasets/ID/splits/KEY.parquet.
 """
 
 import fcntl
@@ -59,7 +60,7 @@ def split(
     key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     path = files.dataset(dataset_id) / "splits" / f"{key}.parquet"
     known = _load(path)
-    if all(row in known for row in row_ids):
+    if all(row in known for row in row_ids) and not isinstance(split, ColumnSplit):
         return [known[row][0] for row in row_ids]
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +75,13 @@ def split(
             return f"row {row_ids[index]}" if number is None else f"line {number}"
 
         parts = _parts(rows, table, split, line)
-        added = {row: (part, text) for row, part, text in zip(row_ids, parts, rows.texts, strict=True)}
-        _save(path, {**known, **added})
+        # A row that moved in this version keeps its part in the earlier ones: what is known is not written over.
+        added = {
+            row: (own or part, text)
+            for row, own, part, text in zip(row_ids, rows.parts, parts, rows.texts, strict=True)
+        }
+        if not added.items() <= known.items():
+            _save(path, {**known, **added})
     return parts
 
 
@@ -237,11 +243,16 @@ def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit, line: Whe
                 f"No row is {part} in the column {split.column!r}. A split by column needs train and test rows."
             )
     # A row that was taken out of train to validate stays there, even if a later version says which rows validate.
-    result = [own or part for own, part in zip(rows.parts, said, strict=True)]
+    # One that the user moved into the test part, or out of it, has moved.
+    moved = [
+        own is not None and own != part and "test" in (own, part)
+        for own, part in zip(rows.parts, said, strict=True)
+    ]
+    result = [part if new else own or part for own, part, new in zip(rows.parts, said, moved, strict=True)]
     if "validation" in said:
         return result
     # A ninth of what trains validates, as with 80/10/10.
-    train = [index for index, part in enumerate(said) if part == "train"]
+    train = [index for index, part in enumerate(said) if part == "train" and not moved[index]]
     texts = [rows.texts[index] for index in train]
     known = {
         text: part

@@ -1,4 +1,5 @@
-"""The data sets: upload, read, look, delete. The one place that writes the tables dataset and dataset_version."""
+"""The data sets: upload, read, look, delete. With app.datasets.versions the only place that writes the tables dataset
+and dataset_version."""
 
 import errno
 import fcntl
@@ -75,14 +76,20 @@ class DatasetStore:
     def reread(self, dataset_id: str, options: ReadOptions) -> None:
         """Puts the data set back to "reading" with other options; the caller then calls `read`.
 
-        Raises NotFound, Invalid (options), Conflict while it is read and when a run uses it.
+        Versions that steps made are forgotten. Raises NotFound, Invalid (options), Conflict while it is read, when a run
+        uses it, and while such a version is the current one.
         """
         options.checked()
         with self._database.write() as session:
             dataset = _get(session, dataset_id)
             if dataset.state == "reading":
                 raise Conflict(f"{dataset.name} is still being read; try again in a moment.")
-            users = _users(session, dataset_id, dataset.version)
+            if dataset.version != 1:
+                raise Conflict(
+                    f"{dataset.name} was changed since it was read: undo the steps first (reading again forgets them), "
+                    "or upload the file once more."
+                )
+            users = _users(session, dataset_id)
             if users:
                 raise Conflict(
                     f"{_named(users)} {'uses' if len(users) == 1 else 'use'} {dataset.name} as it was read. "
@@ -91,12 +98,7 @@ class DatasetStore:
             asked = options.over(ReadOptions.from_dict((dataset.options or {}).get("asked")))
             dataset.state, dataset.error, dataset.bytes_read = "reading", None, 0
             dataset.options = {"asked": asked.as_dict()}
-            session.execute(
-                delete(DatasetVersion).where(
-                    col(DatasetVersion.dataset_id) == dataset_id,
-                    col(DatasetVersion.version) == dataset.version,
-                )
-            )
+            session.execute(delete(DatasetVersion).where(col(DatasetVersion.dataset_id) == dataset_id))
 
     def sweep(self) -> int:
         """Removes the folders of uploads whose process died, an hour old or more; returns how many."""
@@ -215,10 +217,9 @@ class DatasetStore:
 
     def _read(self, dataset: Dataset) -> None:
         folder = self._files.version(dataset.id, dataset.version)
-        # Parts given to rows that are about to be read anew mean nothing any more. Later versions only add
-        # rows to those of the first, so only the first can be read anew.
-        if dataset.version == 1:
-            shutil.rmtree(self._files.dataset(dataset.id) / "splits", ignore_errors=True)
+        # Parts given to rows that are about to be read anew, and versions made of them, mean nothing any more.
+        for old in ("splits", "marks", *(f"v{one}" for one in self._numbers(dataset.id) if one != 1)):
+            shutil.rmtree(self._files.dataset(dataset.id) / old, ignore_errors=True)
         options = ReadOptions.from_dict((dataset.options or {}).get("asked"))
         try:
             self._files.require_free(dataset.bytes, f"reading {dataset.name}")
@@ -236,6 +237,10 @@ class DatasetStore:
                 self._fail(dataset.id, _bug(dataset, error))
         except Exception as error:
             self._fail(dataset.id, _bug(dataset, error))
+
+    def _numbers(self, dataset_id: str) -> list[int]:
+        folders = self._files.dataset(dataset_id).glob("v*")
+        return [int(folder.name[1:]) for folder in folders if folder.name[1:].isdecimal()]
 
     def _progress(self, dataset_id: str) -> Any:
         told = 0
@@ -291,10 +296,8 @@ def _get(session: Session, dataset_id: str) -> Dataset:
     return dataset
 
 
-def _users(session: Session, dataset_id: str, version: int | None = None) -> list[str]:
+def _users(session: Session, dataset_id: str) -> list[str]:
     query = select(col(Run.name)).where(col(Run.dataset_id) == dataset_id).order_by(col(Run.created_at))
-    if version is not None:
-        query = query.where(col(Run.dataset_version) == version)
     return list(session.execute(query).scalars())
 
 

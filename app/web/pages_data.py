@@ -75,7 +75,7 @@ def labels(dataset_id: DatasetId, services: ServicesDep, label: str = "") -> HTM
 def original(dataset_id: DatasetId, services: ServicesDep) -> FileResponse:
     """The uploaded file as it came."""
     view = services.datasets.view(dataset_id)
-    path = services.files.version(dataset_id, view["version"]) / ORIGINAL
+    path = services.files.version(dataset_id, 1) / ORIGINAL
     if not path.is_file():
         raise NotFound(f"The original of {view['name']} is gone.")
     return Download(path, "application/octet-stream", view["name"])

@@ -15,6 +15,7 @@ from app.core.settings import Settings
 
 if TYPE_CHECKING:
     from app.datasets.store import DatasetStore
+    from app.datasets.versions import Versions
     from app.launch import Launcher
     from app.models.catalog import ModelCatalog
     from app.web.live import LiveHub
@@ -45,6 +46,7 @@ class Services:
     database: Database
     files: Files
     datasets: "DatasetStore"
+    versions: "Versions"
     models: "ModelCatalog"
     launcher: "Launcher"
     predictor: Predicts
