@@ -120,6 +120,41 @@ def train(
     print(json.dumps(metrics, indent=2))
 
 
+@cli.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The tar to write; it must not exist.")],
+    home: Home = None,
+) -> None:
+    """Copy database, data sets, runs and checkpoints into FILE, also while Headstart runs."""
+    from app.care.backup import backup as run
+    from app.care.bar import bar, size
+
+    with bar("backing up") as tell:
+        done = run(read_settings(home=home), file, tell)
+    for line in done.missing:
+        print(f"Warning: {line} `headstart doctor` says more.", file=sys.stderr)
+    say(f"Wrote {done.path}: {size(done.bytes)}, {done.datasets} data sets, {done.runs} runs.")
+
+
+@cli.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `headstart backup` wrote.", exists=True, dir_okay=False)],
+    home: Annotated[Path, typer.Option(help="The data folder to make: new, or empty.")],
+) -> None:
+    """Make a data folder of a backup; runs that were running go on from their checkpoints."""
+    from app.care.bar import bar, size
+    from app.care.restore import restore as run
+
+    with bar("restoring") as tell:
+        done = run(file, home, tell)
+    waits = (
+        f" {done.waiting} {'run waits' if done.waiting == 1 else 'runs wait'} in the queue."
+        if done.waiting
+        else ""
+    )
+    say(f"Restored {size(done.bytes)} to {done.home}.{waits} Serve it: headstart serve --home {done.home}")
+
+
 def _columns(text: str | None, label: str | None, others: list[str]) -> dict[str, str | list[str]]:
     """role → column; a role that is named again has a list of columns (multilabel's 0/1 columns)."""
     found: dict[str, str | list[str]] = {}

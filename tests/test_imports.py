@@ -16,6 +16,7 @@ FORBIDDEN = {
     "app/datasets": ("fastapi", "celery", "app.web", "app.models", "app.tasks", "app.launch"),
     "app/models": ("fastapi", "celery", "app.web", "app.tasks", "app.launch"),
     "app/tasks": ("fastapi", "celery", "app.web", "app.launch"),
+    "app/care": ("fastapi", "celery", "app.web", "app.tasks", "app.launch"),
     "worker": ("fastapi", "starlette", "app.web", "app.main", "app.cli"),
 }
 ONLY_IN = {
