@@ -155,6 +155,18 @@ def restore(
     say(f"Restored {size(done.bytes)} to {done.home}.{waits} Serve it: headstart serve --home {done.home}")
 
 
+@cli.command()
+def doctor(
+    home: Home = None,
+    fix: Annotated[bool, typer.Option(help="Remove folders that no record names.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: don't ask.")] = False,
+) -> None:
+    """Check database, checksums, leftovers and surroundings; exits with 1 if something is broken."""
+    from app.care.doctor_command import run
+
+    run(read_settings(home=home), fix, yes)
+
+
 def _columns(text: str | None, label: str | None, others: list[str]) -> dict[str, str | list[str]]:
     """role → column; a role that is named again has a list of columns (multilabel's 0/1 columns)."""
     found: dict[str, str | list[str]] = {}

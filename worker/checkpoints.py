@@ -11,7 +11,6 @@ fits its files was cut off, and the one before it counts. Two are kept. What els
 seed and the step (order, dropout, learning rate: worker/seeds.py) or is loaded from the model that the run began with.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from app.core import manifest as manifests
 from app.core.files import sync
 from worker.loop import Place
 from worker.optim import Group
@@ -94,7 +94,7 @@ def newest(root: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, and a sentence for each that is not; those are removed."""
     faults: list[str] = []
     for folder in _folders(root):
-        fault = _fault(folder)
+        fault = manifests.fault(folder, VERSION)
         if fault is None:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
             return Checkpoint(folder, manifest["step"], manifest["facts"]), faults
@@ -152,22 +152,8 @@ def _pairs(group: Group) -> Iterable[tuple[str, Any]]:
 
 def _told(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file that is on the disk for good."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _fault(folder: Path) -> str | None:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if manifest["version"] != VERSION:
-            return f"it is of version {manifest['version']}"
-        for name, told in manifest["files"].items():
-            if _told(folder / name) != told:
-                return f"{name} is damaged"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+    sync(path)
+    return manifests.told(path)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -136,6 +136,21 @@ def blocks(folder: Path, columns: Sequence[str] | None = None) -> "Iterator[pyar
             yield file.read_row_group(group, columns=wanted)
 
 
+def content_sha256(folder: Path) -> str:
+    """The content's SHA-256 by what is in the file now, as `RowsWriter.finish` gave it when it was written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        names = [name for name in file.schema_arrow.names if name not in (ROW_ID, LINE)]
+    whole = ContentHash(names)
+    for block in blocks(folder):
+        whole.add(
+            _whole(block[ROW_ID]), [_whole(_whole(block[name]).cast(pa.large_string())) for name in names]
+        )
+    return whole.hexdigest()
+
+
 def read_page(folder: Path, offset: int, limit: int) -> list[dict[str, Any]]:
     """Rows offset … offset+limit as {"row_id", "line", "cells": {column: str}}; reads only their row groups."""
     import pyarrow.parquet as pq
