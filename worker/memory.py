@@ -27,6 +27,11 @@ def memory_full(error: BaseException) -> bool:
     return said or isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
+def gpu_reserved() -> int | None:
+    """Bytes that this process holds on its GPU; None without one."""
+    return torch.cuda.memory_reserved() if torch.cuda.is_available() else None
+
+
 class Trial(AbstractContextManager["Trial"]):
     """One try at a step in parts of at most `rows` rows.
 

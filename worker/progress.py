@@ -4,6 +4,7 @@ import math
 
 from app.core.events import PointValue
 from worker.loop import Evaluated, Halved, Started, Step, Stopped
+from worker.memory import gpu_reserved
 from worker.recorder import Recorder
 
 
@@ -18,6 +19,7 @@ class Progress:
         self._evaluation_seconds = 0.0
         self._seconds_a_step = 0.0
         self._speed = 0.0
+        self._first = True
         self.loss: float | None = None  # of the last steps, smoothed
         self.epoch = 0.0
 
@@ -63,8 +65,16 @@ class Progress:
             examples_per_second=self._speed,
             eta_seconds=self._seconds_left(event.step),
         )
+        if self._first:
+            self._first = False
+            self._gpu_memory(event.step, event.time)
         if event.step == 1:
             self._recorder.flush_soon()
+
+    def _gpu_memory(self, step: int, time: float) -> None:
+        """For `/metrics`: now and then, since it hardly changes."""
+        if (reserved := gpu_reserved()) is not None:
+            self._recorder.points(PointValue("train/gpu_memory_bytes", step, float(reserved), time))
 
     def _seconds_left(self, step: int) -> float:
         """Of the training: the steps that remain, and the evaluations after them."""
@@ -73,6 +83,7 @@ class Progress:
 
     def evaluated(self, event: Evaluated) -> None:
         self._evaluation_seconds = event.seconds
+        self._gpu_memory(event.step, event.time)
         self._recorder.points(
             *(
                 PointValue(f"validation/{name}", event.step, value, event.time)
