@@ -123,7 +123,7 @@ class _Supervising:
             self.stop()
             if code != 0:
                 raise HeadstartError(f"The process that watches the training ended with code {code}.")
-        if run.state == "queued" or (run.lease_until or 0.0) < time.time():
+        if run.state == "queued" or runs.is_lost(run, time.time()):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker.supervisor", self._run_id],
                 stdin=subprocess.PIPE,  # closes when we die, however we die

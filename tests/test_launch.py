@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.core import runs
+from app.core import queue_order, runs
 from app.core.db import Database
 from app.core.errors import Conflict, Invalid, NoSpace, Unavailable
 from app.core.files import Files
@@ -177,7 +177,7 @@ def test_a_queue_that_is_down_loses_no_run(
     run_id = Launcher(database, files, store, ModelCatalog(settings), enqueue=down).launch(spec_of(dataset))
 
     with database.read() as session:
-        assert runs.queued_ids(session) == [run_id]
+        assert queue_order.queued_ids(session) == [run_id]
 
 
 def test_every_fault_is_reported_at_once(launcher: Launcher, dataset: str) -> None:

@@ -199,7 +199,7 @@ class Supervisor:
             if current := self._current:
                 with contextlib.suppress(LostRun):
                     attempts.record(session, *current, Batch(), time.time())
-            waiting = runs.reconcile(session, time.time())
+            waiting = attempts.reconcile(session, time.time())
         if waiting:
             with redis_client(self.settings) as client:
                 messages: Any = client.llen(RUNS)

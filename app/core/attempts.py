@@ -7,17 +7,13 @@ write, that the number is no longer its own and gets LostRun: it must exit witho
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, or_, select, update
 from sqlmodel import Session, col
 
-from app.core import events
+from app.core import events, queue_order
 from app.core.events import PointValue
-from app.core.runs import MAX_FAILURES, get, move, rowcount, state_payload
+from app.core.runs import LEASE_SECONDS, MAX_FAILURES, get, lapsed, move, rowcount, state_payload, wind_up
 from app.core.tables import Run
-
-# A trainer writes a few times a second, its supervisor every few seconds: silence this long means death.
-LEASE_SECONDS = 15.0
-
 
 Wish = Literal["go on", "pause", "cancel"]
 
@@ -39,19 +35,25 @@ class Batch:
         return bool(self.points or self.logs or self.samples or self.progress)
 
 
-def claim(session: Session, run_id: str, now: float) -> int | None:
+def claim_next(session: Session, now: float, worker_id: str | None = None) -> tuple[str, int] | None:
+    """Takes the run that is first in the queue; returns its id and the attempt number. None: nobody waits."""
+    run_id = queue_order.next_id(session)
+    attempt = None if run_id is None else claim(session, run_id, now, worker_id)
+    return None if run_id is None or attempt is None else (run_id, attempt)
+
+
+def claim(session: Session, run_id: str, now: float, worker_id: str | None = None) -> int | None:
     """Takes a queued run, or a running one whose lease ran out; returns the attempt number.
 
-    None: somebody else has it, it is over, or it is to be cancelled. So a message delivered twice does nothing.
+    None: somebody else has it, or it is over. So a message delivered twice does nothing. A queued run that is to be
+    cancelled is claimed to have its best weights kept.
     """
-    free = or_(
-        col(Run.state) == "queued",
-        and_(col(Run.state) == "running", col(Run.lease_until) < now),
-    )
+    lost = and_(col(Run.state) == "running", lapsed(now), col(Run.cancel_requested).is_(False))
     claimed = session.execute(
         update(Run)
-        .where(col(Run.id) == run_id, col(Run.cancel_requested).is_(False), free)
+        .where(col(Run.id) == run_id, or_(col(Run.state) == "queued", lost))
         .values(
+            worker_id=worker_id,
             state="running",
             attempt=Run.attempt + 1,
             lease_until=now + LEASE_SECONDS,
@@ -98,7 +100,7 @@ def go_on(
 
     Raises LostRun.
     """
-    _fence(session, run_id, attempt, {"step": step, "epoch": epoch, "best_step": best_step})
+    _fence(session, run_id, attempt, {"step": step, "checkpoint_step": step, "epoch": epoch, "best_step": best_step})
     events.rewind(session, run_id, step, now)
 
 
@@ -118,42 +120,48 @@ def finish(session: Session, run_id: str, attempt: int, state: str, now: float, 
 
 
 def pause(session: Session, run_id: str, attempt: int, now: float) -> None:
-    """Lays the run aside after its checkpoint, as the user asked; one that is cancelled meanwhile is over. Raises LostRun."""
-    run = get(session, run_id)
-    session.refresh(run)
-    if run.cancel_requested:
-        finish(session, run_id, attempt, "cancelled", now)
-        return
+    """Lays the run aside after its checkpoint, as the user asked; one that is cancelled meanwhile is wound up. Raises LostRun."""
     _fence(session, run_id, attempt, {"eta_seconds": None})
-    move(session, run_id, "running", "paused", now)
+    _put_back(session, run_id, "paused", now)
 
 
 def release(session: Session, run_id: str, attempt: int, reason: str, now: float) -> None:
-    """Puts the run back into the queue after an end that was not its own fault. Raises LostRun.
-
-    One that the user has cancelled meanwhile is over: nobody could claim it, so it would wait for ever.
-    """
+    """Puts the run back to its place in the queue after an end that was not its own fault. Raises LostRun."""
+    _fence(session, run_id, attempt, {"eta_seconds": None})
     run = get(session, run_id)
     session.refresh(run)
-    if run.cancel_requested:
-        finish(session, run_id, attempt, "cancelled", now)
-        return
-    _fence(session, run_id, attempt, {})
-    move(session, run_id, "running", "paused" if run.pause_requested else "queued", now)
-    session.refresh(run)
+    _put_back(session, run_id, "paused" if run.pause_requested else "queued", now)
     events.append(session, run_id, "log", {"level": "warning", "message": reason}, now)
+
+
+def reconcile(session: Session, now: float) -> list[str]:
+    """Puts back what a dead worker left running; returns the ids of all queued runs in their order.
+
+    A lost lease is never the run's own fault: it doesn't count towards MAX_FAILURES.
+    """
+    for run in session.execute(select(Run).where(col(Run.state) == "running", lapsed(now))).scalars():
+        _put_back(session, run.id, "paused" if run.pause_requested else "queued", now)
+        session.refresh(run)
+        became = "queued again" if run.state == "queued" else run.state
+        log = {"level": "warning", "message": f"The worker stopped answering; the run is {became}."}
+        events.append(session, run.id, "log", log, now)
+    return queue_order.queued_ids(session)
 
 
 def fail_or_retry(
     session: Session, run_id: str, attempt: int, error: dict[str, Any], final: bool, now: float
 ) -> str:
-    """After a self-inflicted end: fails the run if `final` or after MAX_FAILURES, else queues it again.
+    """After a self-inflicted end: fails the run if `final` or after MAX_FAILURES, else queues it again; one that the user
+    has cancelled is over.
 
     Returns the new state. Raises LostRun.
     """
     _fence(session, run_id, attempt, {"failures": Run.failures + 1})
     run = get(session, run_id)
     session.refresh(run)
+    if run.cancel_requested:
+        finish(session, run_id, attempt, "cancelled", now)
+        return "cancelled"
     if final or run.failures >= MAX_FAILURES:
         finish(session, run_id, attempt, "failed", now, error=error)
         return "failed"
@@ -161,6 +169,16 @@ def fail_or_retry(
     release(session, run_id, attempt, again, now)
     session.refresh(run)
     return run.state
+
+
+def _put_back(session: Session, run_id: str, new: str, now: float) -> None:
+    """A running run that ends here to go on later. One that is to be cancelled is wound up."""
+    run = get(session, run_id)
+    session.refresh(run)
+    if run.cancel_requested:
+        wind_up(session, run_id, "running", now)
+    else:
+        move(session, run_id, "running", new, now)
 
 
 def _fence(session: Session, run_id: str, attempt: int, values: dict[str, Any]) -> None:

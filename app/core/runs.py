@@ -1,22 +1,29 @@
-"""The run store, the user's side: create, look, pause, resume, cancel, delete, and the reconciler.
+"""The run store, the user's side: create, look, pause, resume, cancel, retry, delete.
 
-    create ─▶ queued ───────claim──────▶ running ──finish──▶ succeeded | failed | cancelled
-               │ ▲ ▲                      │ │ │
-               │ │ └───────release────────┘ │ │   clean stop, or the lease ran out (reconcile)
-         pause │ │ resume                   │ │
-               ▼ │                          │ │
-              paused ◀──────pause───────────┘ │   the trainer sees the flag, writes a checkpoint and ends
-               │                              │
-        cancel ▼                              │
-           cancelled ◀──────cancel────────────┘   the trainer sees the flag, keeps its best weights and ends
+    create ─▶ queued ───────claim──────▶ running ──finish──▶ succeeded | failed | cancelled ─┐
+              ▲ │ ▲ ▲                     │ │ │                          │                   │
+              │ │ │ └──────release────────┘ │ │   clean stop, or the lease ran out           │ remove
+              │ │ │ resume                  │ │   (reconcile)            │                   ▼
+              │ │ paused ◀─────pause────────┘ │   after a checkpoint     │                  gone
+              │ │   ▲ │                       │                          │
+              │ └───┘ │ pause                 │                          │
+              │       ▼ cancel                │                          │
+              │   cancelled ◀────cancel───────┘   best weights kept      │
+              │                                                          │
+              └──────────────────────────────retry───────────────────────┘   of a failed or cancelled run
 
-Cancelling a queued run ends it at once too. Every move is an UPDATE … WHERE state = old, followed by a look at the row
-count. A final state is never left. The worker's moves (claim, record, pause, finish, release) are in app.core.attempts.
+A cancel ends a queued or paused run at once, unless there is a checkpoint: then it is queued with `cancel_requested`, and its
+last attempt only makes the checkpoint's best weights the download. A paused run comes only from a queued or running one, and
+goes only back to the queue. Every move is an UPDATE … WHERE state = old, followed by a look at the row count. A final state
+is left by nobody but the user who tries the run again; its attempt numbers go on, so whoever held it before has lost it. A lease
+lies within LEASE_SECONDS from now: one that is over, or that lies further ahead since the clock was put back, has run out. The
+worker's moves (claim, record, pause, finish, release, reconcile) are in app.core.attempts, the order of the queue is in
+app.core.queue_order.
 """
 
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, update
 from sqlmodel import Session, col
 
 from app.core import events
@@ -25,6 +32,8 @@ from app.core.errors import Conflict, NotFound
 from app.core.spec import RunSpec
 from app.core.tables import FINAL_STATES, Dataset, DatasetVersion, Run
 
+# A trainer writes a few times a second, its supervisor every few seconds: silence this long means death.
+LEASE_SECONDS = 15.0
 # After so many self-inflicted ends (exception, SIGSEGV, SIGABRT) a run fails instead of being tried again.
 MAX_FAILURES = 3
 
@@ -52,6 +61,7 @@ def create(
         task=spec.task,
         spec=spec.model_dump(mode="json"),
         created_at=now,
+        queued_at=now,
         steps=steps,
         parent_id=parent[0] if parent else None,
         parent_sha256=parent[1] if parent else None,
@@ -82,28 +92,31 @@ def counts(session: Session) -> dict[str, int]:
     return {str(state): int(count) for state, count in rows}
 
 
-def queued_ids(session: Session) -> list[str]:
-    """Oldest first: the order in which they will start."""
-    query = select(col(Run.id)).where(col(Run.state) == "queued").order_by(col(Run.created_at), col(Run.id))
-    return list(session.execute(query).scalars())
-
-
 def request_cancel(session: Session, run_id: str, now: float) -> Run:
-    """Cancels a queued or paused run at once; asks the trainer of a running one to stop. A repeated cancel is no error.
+    """Cancels a run: one without a trainer at once, or after its best weights are kept; a running one as soon as its
+    trainer sees it. A repeated cancel is no error.
 
     Raises NotFound; Conflict if the run has succeeded or failed.
     """
     run = get(session, run_id)
     if run.state in ("succeeded", "failed"):
         raise Conflict(f"The run has {run.state} already, so there is nothing to cancel.")
-    if run.state in ("queued", "paused"):
-        _end(session, run_id, run.state, "cancelled", now)
+    if run.state in ("queued", "paused") and not run.cancel_requested:
+        wind_up(session, run_id, run.state, now)
     elif run.state == "running" and not run.cancel_requested:
         session.execute(update(Run).where(col(Run.id) == run_id).values(cancel_requested=True))
         session.refresh(run)
         events.append(session, run_id, "state", state_payload(run), now)
     session.refresh(run)
     return run
+
+
+def wind_up(session: Session, run_id: str, old: str, now: float) -> None:
+    """Ends a run that is to be cancelled and that nobody trains; one with a checkpoint has its best weights kept before."""
+    if get(session, run_id).checkpoint_step:
+        move(session, run_id, old, "queued", now, cancel_requested=True)
+    else:
+        move(session, run_id, old, "cancelled", now, finished_at=now, eta_seconds=None)
 
 
 def request_pause(session: Session, run_id: str, now: float) -> Run:
@@ -133,7 +146,7 @@ def request_resume(session: Session, run_id: str, now: float) -> Run:
     """
     run = get(session, run_id)
     if run.state == "paused":
-        move(session, run_id, "paused", "queued", now)
+        move(session, run_id, "paused", "queued", now, queued_at=now)
     elif run.state == "running" and run.pause_requested:
         session.execute(update(Run).where(col(Run.id) == run_id).values(pause_requested=False))
         session.refresh(run)
@@ -145,6 +158,27 @@ def request_resume(session: Session, run_id: str, now: float) -> Run:
     return run
 
 
+def request_retry(session: Session, run_id: str, now: float) -> Run:
+    """Queues a failed or cancelled run again: it goes on from its checkpoint, or begins again where there is none.
+
+    Raises NotFound; Conflict if the run has not ended so, or if another run began with its model.
+    """
+    run = get(session, run_id)
+    if run.state not in ("failed", "cancelled"):
+        said = "has succeeded" if run.state == "succeeded" else f"is {run.state}"
+        raise Conflict(f"The run {said}, so there is nothing to try again. Clone it to train once more.")
+    if names := _names(children(session, run_id)):
+        raise Conflict(f"The model of this run is the base of {names}, so it stays as it is. Clone the run instead.")
+    again = {"failures": 0, "cancel_requested": False, "queued_at": now, "priority": 0}
+    forgotten = {"finished_at": None, "error": None, "metrics": None, "baselines": None, "results": None}
+    where = f"from step {run.checkpoint_step}" if run.checkpoint_step else "from the beginning"
+    move(session, run_id, run.state, "queued", now, **again, **forgotten, weights_sha256=None)
+    session.refresh(run)
+    message = f"The run is tried again, {where}."
+    events.append(session, run_id, "log", {"level": "info", "message": message}, now)
+    return run
+
+
 def remove(session: Session, run_id: str) -> None:
     """Deletes the record of a run that is over. Its files are the caller's to delete afterwards.
 
@@ -153,12 +187,9 @@ def remove(session: Session, run_id: str) -> None:
     run = get(session, run_id)
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: cancel it before you delete it.")
-    if names := [child.name for child in children(session, run_id)]:
-        shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        one = len(names) == 1
-        raise Conflict(
-            f"The model of this run is the base of {shown}: delete {'that run' if one else 'those runs'} first."
-        )
+    if found := children(session, run_id):
+        those = "that run" if len(found) == 1 else "those runs"
+        raise Conflict(f"The model of this run is the base of {_names(found)}: delete {those} first.")
     session.execute(delete(Run).where(col(Run.id) == run_id))
 
 
@@ -179,24 +210,6 @@ def ancestors(session: Session, run_id: str) -> list[Run]:
     return found
 
 
-def reconcile(session: Session, now: float) -> list[str]:
-    """Puts back what a dead worker left running; returns the ids of all queued runs, oldest first.
-
-    A lost lease is never the run's own fault: it doesn't count towards MAX_FAILURES.
-    """
-    lost = select(Run).where(col(Run.state) == "running", col(Run.lease_until) < now)
-    for run in session.execute(lost).scalars():
-        if run.cancel_requested:
-            _end(session, run.id, "running", "cancelled", now)
-            continue
-        new, what = ("paused", "paused") if run.pause_requested else ("queued", "queued again")
-        move(session, run.id, "running", new, now)
-        session.refresh(run)
-        log = {"level": "warning", "message": f"The worker stopped answering; the run is {what}."}
-        events.append(session, run.id, "log", log, now)
-    return queued_ids(session)
-
-
 def state_payload(run: Run) -> dict[str, Any]:
     """The fields of a run that change while it lives: the payload of state events and part of `view`."""
     return {
@@ -214,6 +227,7 @@ def state_payload(run: Run) -> dict[str, Any]:
         "eta_seconds": run.eta_seconds,
         "best_step": run.best_step,
         "checkpoint_step": run.checkpoint_step,
+        "priority": run.priority,
         "started_at": rfc3339(run.started_at),
         "finished_at": rfc3339(run.finished_at),
         "error": run.error,
@@ -222,10 +236,9 @@ def state_payload(run: Run) -> dict[str, Any]:
 
 def view(run: Run, now: float) -> dict[str, Any]:
     """A run as the JSON API shows it. `stalled`: its worker has not been heard of for a whole lease."""
-    stalled = run.state == "running" and run.lease_until is not None and run.lease_until < now
     return {
         **state_payload(run),
-        "stalled": stalled,
+        "stalled": is_lost(run, now),
         "task": run.task,
         "dataset": run.dataset_id,
         "dataset_version": run.dataset_version,
@@ -238,6 +251,17 @@ def view(run: Run, now: float) -> dict[str, Any]:
         "results": run.results,
         "seq": run.event_seq,
     }
+
+
+def lapsed(now: float) -> ColumnElement[bool]:
+    """Of a running run: nobody has it. A lease far ahead was given before the clock was put back."""
+    return or_(col(Run.lease_until) < now, col(Run.lease_until) > now + LEASE_SECONDS + 1)
+
+
+def is_lost(run: Run, now: float) -> bool:
+    """The same of a run that was read."""
+    lease = run.lease_until
+    return run.state == "running" and lease is not None and not now <= lease <= now + LEASE_SECONDS + 1
 
 
 def rowcount(result: Any) -> int:
@@ -264,8 +288,10 @@ def _ended(state: str) -> str:
     return "been cancelled" if state == "cancelled" else state
 
 
-def _end(session: Session, run_id: str, old: str, new: str, now: float) -> None:
-    move(session, run_id, old, new, now, finished_at=now, eta_seconds=None)
+def _names(found: list[Run]) -> str:
+    """'A', 'B', 'C' and 2 more"""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(repr(run.name) for run in found[:3]) + more
 
 
 def move(session: Session, run_id: str, old: str, new: str, now: float, **values: Any) -> None:

@@ -63,6 +63,7 @@ class Run(SQLModel, table=True):
     `event_seq` is the last sequence number given to an event of this run; it never goes back.
     `failures` counts self-inflicted ends since the last progress. `parent_id` is the run whose model this one began
     with (spec.model "run:ID"), `parent_sha256` that model's weights; `weights_sha256` are those of its own download.
+    `priority` and `queued_at` give its place in the queue (app.core.line); `worker_id`: who claimed it last.
     """
 
     __table_args__ = (Index("ix_run_state", "state", "created_at"),)
@@ -90,6 +91,9 @@ class Run(SQLModel, table=True):
     best_step: int | None = None
     checkpoint_step: int = 0
     pause_requested: bool = False
+    priority: int = 0
+    queued_at: float = 0.0
+    worker_id: str | None = None
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
@@ -101,6 +105,21 @@ class Run(SQLModel, table=True):
     parent_id: str | None = Field(default=None, foreign_key="run.id", index=True)
     parent_sha256: str | None = None
     weights_sha256: str | None = None
+
+
+class Worker(SQLModel, table=True):
+    """A process that takes runs from the queue, while it is there; see app.core.workers. `slots`: runs at a time.
+
+    `id` is new with each process; `pid` with `pid_started` say which process it is, on `host`.
+    """
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    pid_started: float
+    slots: int = 1
+    started_at: float
+    heard_at: float
 
 
 class Point(SQLModel, table=True):

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from app.core import events, runs
+from app.core import events, queue_order, runs
 from app.core.clock import Clock, rfc3339
 from app.core.db import Database
 from app.core.tables import FINAL_STATES, Event, Run
@@ -258,11 +258,11 @@ def summarise(database: Database, now: float) -> dict[str, Any]:
         counts = runs.counts(session)
         query = select(Run).where(col(Run.state).not_in(FINAL_STATES))
         query = query.order_by(col(Run.state) == "queued", col(Run.created_at).desc())
-        waiting = {run_id: place for place, run_id in enumerate(runs.queued_ids(session))}
+        waiting = {run_id: place for place, run_id in enumerate(queue_order.queued_ids(session))}
         active = [
             {
                 **runs.state_payload(run),
-                "stalled": bool(run.state == "running" and run.lease_until and run.lease_until < now),
+                "stalled": runs.is_lost(run, now),
                 "unclaimed": unclaimed(run, waiting.get(run.id), counts.get("running", 0), now),
                 "place": waiting.get(run.id),
             }

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from app.core import events, runs
+from app.core import events, queue_order, runs
 from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
 from app.models.learning import words_of
 from app.tasks import TASKS
@@ -45,7 +45,7 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
     views = actions.run_views(services)
     with services.database.read() as session:
         curves = _validation_losses(session, [view["id"] for view in views])
-        waiting = {run_id: place for place, run_id in enumerate(runs.queued_ids(session))}
+        waiting = {run_id: place for place, run_id in enumerate(queue_order.queued_ids(session))}
         names = _names(session, [view["parent"] for view in views])
     rows = []
     for view in views:
@@ -85,7 +85,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         bases = runs.ancestors(session, run_id)[::-1]
         children = runs.children(session, run_id)
         version = session.get(DatasetVersion, (view["dataset"], view["dataset_version"]))
-        waiting = runs.queued_ids(session) if view["state"] == "queued" else []
+        waiting = queue_order.queued_ids(session) if view["state"] == "queued" else []
         place = waiting.index(run_id) if run_id in waiting else None
         running = runs.counts(session).get("running", 0)
         alone = unclaimed(runs.get(session, run_id), place, running, services.clock())

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from app.core import attempts, events, runs
-from app.core.attempts import LEASE_SECONDS, Batch, LostRun
+from app.core.attempts import Batch, LostRun
 from app.core.db import Database
 from app.core.events import PointValue
+from app.core.runs import LEASE_SECONDS
 from app.core.tables import Run
 from tests.conftest import TurnedClock
 
@@ -165,7 +166,7 @@ def test_a_run_whose_trainer_dies_while_a_pause_is_wanted_is_paused(
             attempts.release(session, run_id, 1, "killed", clock())
     clock.turn(LEASE_SECONDS + 1)
     with database.write() as session:
-        assert run_id not in runs.reconcile(session, clock())
+        assert run_id not in attempts.reconcile(session, clock())
     assert read(database, run_id).state == "paused"
 
 

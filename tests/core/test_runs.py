@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from app.core import attempts, events, runs
-from app.core.attempts import LEASE_SECONDS, Batch
+from app.core.attempts import Batch
 from app.core.db import Database
 from app.core.errors import Conflict, NotFound
 from app.core.files import new_id
+from app.core.runs import LEASE_SECONDS
 from app.core.spec import RunSpec
 from tests.conftest import TurnedClock
 
@@ -59,7 +60,7 @@ def test_reconcile_queues_what_lost_its_lease_and_lists_the_waiting(
     clock.turn(LEASE_SECONDS + 1)
     with database.write() as session:
         attempts.claim(session, alive, clock())
-        assert runs.reconcile(session, clock()) == [lost, waiting]
+        assert attempts.reconcile(session, clock()) == [lost, waiting]
         assert runs.get(session, lost).failures == 0
         assert runs.get(session, alive).state == "running"
 
@@ -73,7 +74,7 @@ def test_reconcile_ends_a_lost_run_that_was_to_be_cancelled(
         runs.request_cancel(session, run_id, clock())
     clock.turn(LEASE_SECONDS + 1)
     with database.write() as session:
-        assert runs.reconcile(session, clock()) == []
+        assert attempts.reconcile(session, clock()) == []
         assert runs.get(session, run_id).state == "cancelled"
 
 
@@ -86,7 +87,7 @@ def test_a_finished_run_is_never_resurrected(
         attempts.finish(session, run_id, 1, "failed", clock(), error={"kind": "bug", "message": "x"})
     clock.turn(10 * LEASE_SECONDS)
     with database.write() as session:
-        assert runs.reconcile(session, clock()) == []
+        assert attempts.reconcile(session, clock()) == []
         assert attempts.claim(session, run_id, clock()) is None
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from app.core import attempts, events, runs
-from app.core.attempts import LEASE_SECONDS, LostRun
+from app.core.attempts import LostRun
+from app.core.runs import LEASE_SECONDS
 from app.core.db import Database
 from app.core.events import PointValue
 from tests.conftest import TurnedClock

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.core import attempts, runs
-from app.core.attempts import LEASE_SECONDS
+from app.core.runs import LEASE_SECONDS
 from app.core.db import Database
 from app.core.files import Files
 from app.core.settings import Settings
