@@ -1,6 +1,6 @@
 """The queue: Celery messages by task name, so that nothing under app/ imports the worker.
 
-A message is only a wake-up that carries a run's id; the database decides what happens (app.core.attempts.claim).
+A message is only a wake-up; the database decides which run is next (app.core.queue_order) and who gets it (app.core.attempts.claim).
 So a lost message is sent again by the reconciler, and one delivered twice does nothing.
 """
 

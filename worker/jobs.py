@@ -17,14 +17,15 @@ class Hooks(Protocol):
 
 
 def register_runs(celery: Celery, settings: Settings) -> Hooks:
-    """The task that trains a run, and the supervisor behind it."""
+    """The task that trains the run that is next, and the supervisor behind it."""
     from worker.supervisor import Supervisor
 
     supervisor = Supervisor(settings)
 
     @celery.task(name=RUN_TASK)  # type: ignore[untyped-decorator]
     def run(run_id: str) -> None:
-        supervisor.supervise(run_id)
+        # A message only wakes: messages stand in the order of their sending, the queue may have another by now.
+        supervisor.supervise()
 
     return supervisor
 

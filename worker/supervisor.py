@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from app.broker import redis_client
-from app.core import attempts, runs
+from app.core import attempts, queue_order, runs
 from app.core.attempts import Batch, LostRun
 from app.core.db import Database
 from app.core.errors import NotFound
@@ -64,11 +64,14 @@ class Supervisor:
                 self._warm.kill()
                 self._warm = None
 
-    def supervise(self, run_id: str) -> None:
-        """Trains `run_id` if it is free to be claimed; returns when its trainer has ended."""
+    def supervise(self, run_id: str | None = None) -> None:
+        """Trains the run that is first in the queue, or `run_id` if it is free to be claimed; returns when its trainer has ended."""
         if self._stopping.is_set():
             return
         with self.database.write() as session:
+            run_id = run_id or queue_order.next_id(session)
+            if run_id is None:
+                return
             before = session.get(Run, run_id)
             old = (before.pid, before.pid_started) if before else (None, None)
             attempt = attempts.claim(session, run_id, time.time())

@@ -35,13 +35,6 @@ class Batch:
         return bool(self.points or self.logs or self.samples or self.progress)
 
 
-def claim_next(session: Session, now: float, worker_id: str | None = None) -> tuple[str, int] | None:
-    """Takes the run that is first in the queue; returns its id and the attempt number. None: nobody waits."""
-    run_id = queue_order.next_id(session)
-    attempt = None if run_id is None else claim(session, run_id, now, worker_id)
-    return None if run_id is None or attempt is None else (run_id, attempt)
-
-
 def claim(session: Session, run_id: str, now: float, worker_id: str | None = None) -> int | None:
     """Takes a queued run, or a running one whose lease ran out; returns the attempt number.
 
@@ -100,7 +93,12 @@ def go_on(
 
     Raises LostRun.
     """
-    _fence(session, run_id, attempt, {"step": step, "checkpoint_step": step, "epoch": epoch, "best_step": best_step})
+    _fence(
+        session,
+        run_id,
+        attempt,
+        {"step": step, "checkpoint_step": step, "epoch": epoch, "best_step": best_step},
+    )
     events.rewind(session, run_id, step, now)
 
 

@@ -50,11 +50,15 @@ def move(session: Session, run_id: str, to: Move, now: float) -> None:
         # Above all others that wait; and behind nobody who comes later with the priority that they have.
         _put(session, run, min(others[0].priority + 1, MAX_PRIORITY), run.queued_at)
     elif to == "last" and here < len(others) - 1:
-        _put(session, run, min(0, others[-1].priority), max(now, math.nextafter(others[-1].queued_at, math.inf)))
-    elif to == "up" and here:
-        _swap(session, others[here - 1], run)
-    elif to == "down" and here < len(others) - 1:
-        _swap(session, run, others[here + 1])
+        _put(
+            session,
+            run,
+            min(0, others[-1].priority),
+            max(now, math.nextafter(others[-1].queued_at, math.inf)),
+        )
+    elif to in ("up", "down") and 0 <= (there := here + (1 if to == "down" else -1)) < len(others):
+        others[here], others[there] = others[there], others[here]
+        _arrange(session, others)
     else:
         return
     _tell(session, run_id, now)
@@ -91,13 +95,16 @@ def _queued(session: Session, run_id: str) -> Run:
     return run
 
 
-def _swap(session: Session, earlier: Run, later: Run) -> None:
-    """The two are neighbours."""
-    before, behind = (earlier.priority, earlier.queued_at), (later.priority, later.queued_at)
-    if before == behind:  # queued in the same instant, in the order of their ids
-        before = (before[0], math.nextafter(before[1], -math.inf))
-    _put(session, later, *before)
-    _put(session, earlier, *behind)
+def _arrange(session: Session, wanted: list[Run]) -> None:
+    """Gives the places that these runs have to them in this order. Runs of the same instant get the next floats."""
+    keys = sorted((-run.priority, run.queued_at) for run in wanted)
+    last = (-math.inf, -math.inf)
+    for run, key in zip(wanted, keys, strict=True):
+        if key <= last:
+            key = (int(last[0]), math.nextafter(last[1], math.inf))
+        last = key
+        if key != (-run.priority, run.queued_at):
+            _put(session, run, -key[0], key[1])
 
 
 def _put(session: Session, run: Run, priority: int, queued_at: float) -> None:

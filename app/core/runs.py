@@ -168,7 +168,9 @@ def request_retry(session: Session, run_id: str, now: float) -> Run:
         said = "has succeeded" if run.state == "succeeded" else f"is {run.state}"
         raise Conflict(f"The run {said}, so there is nothing to try again. Clone it to train once more.")
     if names := _names(children(session, run_id)):
-        raise Conflict(f"The model of this run is the base of {names}, so it stays as it is. Clone the run instead.")
+        raise Conflict(
+            f"The model of this run is the base of {names}, so it stays as it is. Clone the run instead."
+        )
     again = {"failures": 0, "cancel_requested": False, "queued_at": now, "priority": 0}
     forgotten = {"finished_at": None, "error": None, "metrics": None, "baselines": None, "results": None}
     where = f"from step {run.checkpoint_step}" if run.checkpoint_step else "from the beginning"

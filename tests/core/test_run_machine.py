@@ -168,10 +168,12 @@ class RunMachine(RuleBasedStateMachine):
         """A message comes, or comes twice: the worker takes what is first."""
         with self._write() as session:
             waiting = queue_order.queued_ids(session)
-            claimed = attempts.claim_next(session, self.now)
-        assert (claimed and claimed[0]) == (waiting[0] if waiting else None)
-        if claimed is not None:
-            self._claimed(*claimed, kills)
+            run_id = queue_order.next_id(session)
+            attempt = attempts.claim(session, run_id, self.now) if run_id else None
+        assert run_id == (waiting[0] if waiting else None)
+        assert (attempt is None) == (run_id is None)
+        if run_id is not None and attempt is not None:
+            self._claimed(run_id, attempt, kills)
 
     @precondition(lambda self: self.ids or self.gone)
     @rule(pick=picks, kills=st.booleans())
@@ -392,9 +394,9 @@ class RunMachine(RuleBasedStateMachine):
         self.trainers = []
         self.now += LEASE_SECONDS + 2
         self.reconcile()
-        for run_id in self.ids:
-            if self.states[run_id] == "paused":
-                with self._write() as session:
+        with self._write() as session:
+            for run_id in self.ids:
+                if runs.get(session, run_id).state == "paused":
                     runs.request_resume(session, run_id, self.now)
         for _ in self.ids:
             self.deliver(kills=True)
@@ -415,7 +417,7 @@ class RunMachine(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_no_sequence_of_moves_breaks_a_promise(database: Database, spec: RunSpec) -> None:
     RunMachine.database, RunMachine.spec = database, spec
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         RunMachine,
         settings=settings(
             max_examples=60,

@@ -10,9 +10,9 @@ from sqlmodel import Session
 
 from app.core import attempts, events, runs
 from app.core.attempts import LostRun
-from app.core.runs import LEASE_SECONDS
 from app.core.db import Database
 from app.core.events import PointValue
+from app.core.runs import LEASE_SECONDS
 from tests.conftest import TurnedClock
 from tests.waiting import until
 from worker.recorder import Recorder

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from app.core import attempts, runs
-from app.core.runs import LEASE_SECONDS
 from app.core.db import Database
 from app.core.files import Files
+from app.core.runs import LEASE_SECONDS
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.conftest import TurnedClock
