@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.care.backup import DATABASE, FIRST, FORMAT, LAST, ZIPS, Tell
-from app.core import runs
+from app.core import attempts
 from app.core.archive import zip_folder
 from app.core.db import Database
 from app.core.errors import HeadstartError, Invalid, NoSpace
@@ -166,7 +166,7 @@ def _settle(path: Path) -> int:
             # Whoever had these leases works on another folder: they have run out here.
             leases = select(func.max(col(Run.lease_until))).where(col(Run.state) == "running")
             last = session.execute(leases).scalar() or 0.0
-            return len(runs.reconcile(session, max(time.time(), last + 0.001)))
+            return len(attempts.reconcile(session, max(time.time(), last + 0.001)))
     finally:
         database.close()
 

@@ -141,3 +141,81 @@ def test_a_run_whose_model_another_began_with_is_not_removed(
             runs.request_cancel(session, run_id, clock())
             runs.remove(session, run_id)
         runs.remove(session, parent)
+
+
+def test_a_paused_run_without_a_checkpoint_is_cancelled_at_once(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        runs.request_pause(session, run_id, clock())
+        assert runs.request_cancel(session, run_id, clock()).state == "cancelled"
+
+
+def test_a_lost_run_with_a_checkpoint_that_was_to_be_cancelled_is_claimed_once_more(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        attempts.record(session, run_id, 1, Batch(progress={"checkpoint_step": 3}), clock())
+        runs.request_cancel(session, run_id, clock())
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        assert attempts.reconcile(session, clock()) == [run_id]
+        with pytest.raises(Conflict, match="being cancelled"):
+            runs.request_pause(session, run_id, clock())
+        assert attempts.claim(session, run_id, clock()) == 2
+        attempts.finish(session, run_id, 2, "cancelled", clock())
+
+
+def test_a_lease_from_before_the_clock_was_put_back_has_run_out(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+    clock.turn(-3600)
+    with database.write() as session:
+        assert runs.is_lost(runs.get(session, run_id), clock())
+        assert attempts.reconcile(session, clock()) == [run_id]
+
+
+@pytest.mark.parametrize(("checkpoint", "said"), [(0, "from the beginning"), (7, "from step 7")])
+def test_a_failed_run_is_tried_again_and_says_from_where(
+    database: Database, queue_run: QueueRun, clock: TurnedClock, checkpoint: int, said: str
+) -> None:
+    run_id = queue_run()
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        attempts.record(session, run_id, 1, Batch(progress={"checkpoint_step": checkpoint}), clock())
+        attempts.fail_or_retry(session, run_id, 1, {"kind": "bug", "message": "x"}, True, clock())
+        run = runs.request_retry(session, run_id, clock())
+        assert (run.state, run.error, run.failures, run.finished_at) == ("queued", None, 0, None)
+        lines = [event.payload for event in events.after(session, run_id, 0) if event.kind == "log"]
+        assert said in lines[-1]["message"]
+        assert attempts.claim(session, run_id, clock()) == 2
+
+
+def test_only_a_failed_or_cancelled_run_is_tried_again(
+    database: Database, queue_run: QueueRun, clock: TurnedClock
+) -> None:
+    run_id = queue_run()
+    with database.write() as session, pytest.raises(Conflict, match="is queued, so there is nothing to try"):
+        runs.request_retry(session, run_id, clock())
+    with database.write() as session:
+        attempts.claim(session, run_id, clock())
+        attempts.finish(session, run_id, 1, "succeeded", clock())
+        with pytest.raises(Conflict, match="has succeeded"):
+            runs.request_retry(session, run_id, clock())
+
+
+def test_a_run_whose_model_another_began_with_is_not_tried_again(
+    database: Database, queue_run: QueueRun, spec: RunSpec, clock: TurnedClock
+) -> None:
+    parent = queue_run()
+    with database.write() as session:
+        runs.request_cancel(session, parent, clock())
+        runs.create(session, new_id(), spec, "0" * 64, clock(), parent=(parent, "1" * 64))
+        with pytest.raises(Conflict, match="is the base of 'Reviews'"):
+            runs.request_retry(session, parent, clock())
