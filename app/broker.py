@@ -7,6 +7,7 @@ an append-only file, so that queued messages survive a restart and nobody else o
 import importlib.util
 import os
 import platform
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,15 @@ def valkey_command(settings: Settings) -> list[str]:
         *("--appendonly", "yes", "--dir", str(folder)),
         *("--save", "", "--daemonize", "no", "--loglevel", "warning"),
     ]
+
+
+def forget_messages(settings: Settings) -> None:
+    """Removes what the embedded Valkey has kept: it does not start with a damaged file (a disk that ran full in mid-write).
+
+    Nothing is lost: the database knows which runs wait, and the reconciler sends their messages again.
+    """
+    for kept in (settings.home / "broker").glob("appendonly*"):
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def wait_until_ready(settings: Settings, seconds: float) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from app.broker import valkey_command, wait_until_ready
+from app.broker import forget_messages, valkey_command, wait_until_ready
 from app.core.errors import HeadstartError
 from app.core.files import make_home
 from app.core.settings import Settings
@@ -29,17 +29,20 @@ from app.core.settings import Settings
 STOP_SECONDS = 20.0
 LOG_BYTES = 10 * 2**20
 PREDICTOR_AFTER_SECONDS = 8.0
-# A child that lives shorter than this ended at once; after so many such ends in a row it is given up.
+# A child that lives shorter than this ended at once: it is started again after twice as long, up to a minute. It is never given
+# up, for the others work on: a run goes on without a broker, and a full disk may have room again.
 SHORT_LIFE_SECONDS = 10.0
-MAX_SHORT_LIVES = 5
+LONGEST_PAUSE_SECONDS = 60.0
+REMEDY_AFTER, MANY_SHORT_LIVES = 3, 5
 
 
 @dataclass
 class Child:
-    """A process that is kept alive. Its output goes to HOME/logs/NAME.log."""
+    """A process that is kept alive. Its output goes to HOME/logs/NAME.log. `remedy` is tried when it does not stay alive."""
 
     name: str
     command: list[str]
+    remedy: Callable[[], None] | None = None
     process: "subprocess.Popen[bytes] | None" = None
     began: float = 0.0
     short_lives: int = 0
@@ -68,16 +71,22 @@ class Manager:
     def stopping(self) -> bool:
         return self._stop
 
-    def start(self, name: str, command: list[str], after: float = 0.0) -> Child:
+    def start(
+        self,
+        name: str,
+        command: list[str],
+        after: float = 0.0,
+        remedy: Callable[[], None] | None = None,
+    ) -> Child:
         """Starts a child now, or `after` so many seconds (then `watch` does it)."""
-        child = Child(name, command, next_start=time.monotonic() + after)
+        child = Child(name, command, remedy, next_start=time.monotonic() + after)
         self._children.append(child)
         if not after:
             self._spawn(child)
         return child
 
     def watch(self) -> None:
-        """Restarts what dies, until a stop is requested. Raises HeadstartError if a child can't be kept alive."""
+        """Restarts what dies, until a stop is requested."""
         while not self._stop:
             for child in self._children:
                 self._revive(child)
@@ -106,15 +115,19 @@ class Manager:
         if process is not None:
             child.process = None
             child.short_lives = child.short_lives + 1 if now - child.began < SHORT_LIFE_SECONDS else 0
-            child.next_start = now + min(8.0, 0.5 * 2**child.short_lives)
+            child.next_start = now + min(LONGEST_PAUSE_SECONDS, 0.5 * 2**child.short_lives)
             log = self._settings.home / "logs" / f"{child.name}.log"
-            if child.short_lives >= MAX_SHORT_LIVES:
-                raise HeadstartError(f"The {child.name} process ends at once again and again; see {log}.")
-            self._say(
-                f"The {child.name} process ended (code {process.returncode}); starting it again. See {log}."
-            )
+            often = child.short_lives >= MANY_SHORT_LIVES
+            what = "ends at once again and again" if often else f"ended (code {process.returncode})"
+            self._say(f"The {child.name} process {what}; starting it again. See {log}.")
+            if child.short_lives == REMEDY_AFTER and child.remedy is not None:
+                child.remedy()
         if now >= child.next_start:
-            self._spawn(child)
+            try:
+                self._spawn(child)
+            except OSError as error:  # no room for its log, no memory for a process
+                child.next_start = now + SHORT_LIFE_SECONDS
+                self._say(f"The {child.name} process can't be started ({error}); it is tried again.")
 
     def _spawn(self, child: Child) -> None:
         with _open_log(self._settings.home / "logs" / f"{child.name}.log") as log:
@@ -142,7 +155,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         say(f"Headstart is starting; data folder {settings.home}")
         try:
             if not settings.broker_url:
-                manager.start("valkey", valkey_command(settings))
+                manager.start("valkey", valkey_command(settings), remedy=lambda: forget_messages(settings))
             web = manager.start("web", python("app.cli", "web"))
             url = f"http://{_bracketed(settings.host)}:{settings.port}"
             while not manager.stopping and not _answers(settings.host, settings.port):

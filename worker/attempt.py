@@ -56,6 +56,7 @@ class Attempt:
 
     def check(self) -> None:
         """Raises Cancelled, LaidAside or LostRun if the attempt is to end. Long work asks now and then."""
+        self.recorder.confirm()
         if self.recorder.cancelled.is_set():
             raise Cancelled
         # While it trains, a pause waits for a place that can be kept.

@@ -41,6 +41,8 @@ class Mute(Recorder):
 
     def flush(self, everything: bool = True) -> None: ...
 
+    def confirm(self) -> None: ...
+
 
 def main() -> None:
     order = json.loads(sys.stdin.readline())

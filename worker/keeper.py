@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worker import checkpoints
-from worker.disk import disk_full
+from worker.disk import disk_full, read_only
 from worker.loop import Evaluated, Event, Place, Step
 from worker.optim import Group
 
@@ -60,16 +60,20 @@ class Keeper:
         return self._clock() - self._saved_at >= interval
 
     def save(self, facts: dict[str, Any]) -> bool:
-        """Writes a checkpoint; a full disk is told and does not end the training. Returns whether it is there."""
+        """Writes a checkpoint; a disk that does not take it is told and does not end the training. Returns whether it is there."""
         began = self._clock()
         best = self._best if self._best.exists() else None
         try:
             checkpoints.save(self._root, self.place, self._groups, best, facts)
         except Exception as error:
-            if not disk_full(error):
+            if disk_full(error):
+                why, advice = "The disk is too full", "Free some space."
+            elif read_only(error):
+                why, advice = "The data folder has become read-only", "Make it writable again."
+            else:
                 raise
             self._warn(
-                f"The disk is too full for a checkpoint of step {self.place.step}; the training goes on without it. Free some space."
+                f"{why}, so there is no checkpoint of step {self.place.step}; the training goes on without it. {advice}"
             )
             return False
         finally:

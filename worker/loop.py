@@ -122,8 +122,11 @@ class NonFiniteLoss(Invalid):
 
     def __init__(self, step: int, rate: float) -> None:
         said = f"The loss stopped being a finite number at step {step}: the training diverged. "
-        advice = f"Try a lower learning rate, for example {rate / 3:.1g}."
+        lower = float(f"{rate / 3:.1g}")
+        advice = f"Try a lower learning rate, for example {lower:g}."
+        self.lower: float | None = lower  # a learning rate to try
         if step == 1:  # nothing has been learned yet, so the rate is not to blame
+            self.lower = None
             said = "The loss is no finite number at the very first step: the model overflows on these texts. "
             advice = "Choose another model, or a shorter maximum length."
         super().__init__(said + advice)

@@ -14,7 +14,7 @@ import psutil
 from app.core.settings import Settings
 
 # Exit codes of a trainer that say more than "it failed".
-EXIT_ORPHANED, EXIT_LOCKED = 70, 75
+EXIT_ORPHANED, EXIT_DATABASE, EXIT_LOCKED = 70, 74, 75
 # A file in the run's folder: the system ended an attempt for lack of memory.
 MEMORY_FULL = "memory-full"
 
@@ -22,11 +22,13 @@ MEMORY_FULL = "memory-full"
 class Trainer:
     """A `python -m worker.trainer` that imports torch at once and then waits for a run on its standard input.
 
-    Its standard input is also its lifeline: when the supervisor dies, the pipe closes and the trainer exits.
+    Its standard input is also its lifeline: when the supervisor dies, the pipe closes and the trainer exits. Through another
+    pipe it shows that it lives (worker/pulse.py): a file would be silent on a full disk, the database while it is locked.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
+    def __init__(self, process: "subprocess.Popen[bytes]", pulse: int, told: int) -> None:
+        """`pulse`: our end of that pipe; `told`: the number of the trainer's end, there."""
+        self._process, self._pulse, self._told = process, pulse, told
         self.pid = process.pid
         self.started = process_start(process.pid) or 0.0
 
@@ -34,27 +36,51 @@ class Trainer:
     def start(cls, settings: Settings) -> "Trainer":
         folder = settings.home / "logs"
         folder.mkdir(exist_ok=True)
-        # A file, never a pipe that can fill; the trainer turns to the attempt's own log when it gets a run.
-        with (folder / "trainer.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "worker.trainer"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **settings.environment()},
-                start_new_session=True,
-            )
-        return cls(process)
+        ours, its = os.pipe()
+        os.set_blocking(ours, False)
+        os.set_blocking(its, False)
+        try:
+            # A file, never a pipe that can fill; the trainer turns to the attempt's own log when it gets a run.
+            with (folder / "trainer.log").open("ab") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "worker.trainer"],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **settings.environment()},
+                    start_new_session=True,
+                    pass_fds=(its,),
+                )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(its)
+        return cls(process, ours, its)
 
     def begin(self, order: dict[str, Any]) -> None:
         """Hands the run over. A trainer that has died meanwhile is noticed by `wait`."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.write(json.dumps({**order, "pulse": self._told}).encode() + b"\n")
             self._process.stdin.flush()
 
     def alive(self) -> bool:
         return self._process.poll() is None
+
+    def heard(self) -> bool:
+        """Whether it has shown that it lives since the last call."""
+        try:
+            return bool(os.read(self._pulse, 2**16))
+        except BlockingIOError:
+            return False
+
+    def frozen(self) -> bool:
+        """Whether somebody has stopped it from outside (SIGSTOP, a debugger)."""
+        try:
+            return psutil.Process(self.pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        except psutil.Error:
+            return False
 
     def wait(self, seconds: float) -> bool:
         """Whether the trainer has ended, after at most `seconds`."""
@@ -78,6 +104,9 @@ class Trainer:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
+        if self._pulse >= 0:
+            os.close(self._pulse)
+            self._pulse = -1
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -104,10 +133,11 @@ def kill_group(pid: int | None, started: float | None) -> None:
 
 
 def oom_kills() -> int:
-    """How many processes the kernel has ended for lack of memory in our cgroup (0 where it does not say)."""
-    for folder in _groups():
+    """How many processes the kernel has ended for lack of memory: in our cgroup, or on the machine where that does not say
+    (the root has no such file, and the old cgroups v1 count elsewhere); 0 on another system than Linux."""
+    for file in (*(folder / "memory.events" for folder in _groups()), Path("/proc/vmstat")):
         with contextlib.suppress(OSError, ValueError):
-            fields = dict(line.split() for line in (folder / "memory.events").read_text().splitlines())
+            fields = dict(line.split() for line in file.read_text().splitlines())
             return int(fields.get("oom_kill", "0"))
     return 0
 

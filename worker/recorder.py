@@ -7,13 +7,14 @@ would stall training. What could not be written stays in the buffer and is tried
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from sqlalchemy.exc import OperationalError
 
 from app.core import attempts
-from app.core.attempts import Batch, LostRun, Wish
+from app.core.attempts import LEASE_SECONDS, Batch, LostRun, Wish
 from app.core.clock import Clock
-from app.core.db import Database
+from app.core.db import Database, may_pass
 from app.core.events import PointValue
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ FLUSH_SECONDS = 0.5
 PROGRESS_SECONDS = 1.0
 # Without news the lease is still renewed this often.
 IDLE_SECONDS = 3.0
+# So long after a database that did not take the last words they are tried again.
+AGAIN_SECONDS = 1.0
 
 
 class Recorder:
@@ -48,6 +51,7 @@ class Recorder:
         self._closing = False
         self._written_at = 0.0
         self._progress_at = 0.0
+        self.word_at = clock()  # when the main thread said something
         self._thread = threading.Thread(target=self._write_forever, name="recorder", daemon=True)
         self.cancelled = threading.Event()
         self.paused = threading.Event()
@@ -91,6 +95,35 @@ class Recorder:
         """Forgets what an earlier attempt told of the steps behind `step`, at once. Raises LostRun, OperationalError."""
         with self._writing, self._database.write() as session:
             attempts.go_on(session, self._run_id, self._attempt, step, epoch, best_step, self._clock())
+
+    def confirm(self) -> None:
+        """Called by the main thread again and again. Raises LostRun if the process was frozen meanwhile and the run is another's.
+
+        After a silence of a whole lease the database is asked before anything else is done. One that does not answer can't
+        have given the run away either.
+        """
+        now = self._clock()
+        silent, self.word_at = now - self.word_at, now
+        if silent > LEASE_SECONDS:
+            try:
+                self.flush()
+            except OperationalError as error:
+                log.warning("the database does not say whose the run is (%s)", error)
+
+    def patiently(self, write: Callable[[], None], stopping: threading.Event) -> None:
+        """Calls `write` until the database takes it: what a night has learned is not thrown away for a full disk.
+
+        Raises what `write` raises; OperationalError only if the fault is ours, or once `stopping` is set.
+        """
+        while True:
+            try:
+                return write()
+            except OperationalError as error:
+                if not may_pass(error) or stopping.is_set():
+                    raise
+                log.warning("the database does not take it now (%s); it is tried again", error)
+            stopping.wait(AGAIN_SECONDS)
+            self.word_at = self._clock()
 
     def flush_soon(self) -> None:
         """Writes now instead of at the next tick: for the first point, and for what people wait for."""

@@ -1,4 +1,4 @@
-"""Claims a run, starts one trainer process for it, watches it, and says what its end means.
+"""Claims a run, starts one trainer process for it, and has it watched (worker/watching.py).
 
 The supervisor never imports torch: a segfault, an out-of-memory kill or a stuck GPU context ends one trainer
 and frees its memory. It keeps one warm trainer that has imported torch and transformers and waits for a run,
@@ -25,23 +25,21 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.tables import Run
 from app.queue import RUNS, Queue
-from worker.processes import EXIT_LOCKED, MEMORY_FULL, Trainer, kill_group, oom_kills
+from worker.processes import Trainer, kill_group
+from worker.watching import UNHEARD_SECONDS, Watch
 
 log = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 3.0
-WATCH_SECONDS = 0.5
-HEARTBEAT_SECONDS = 4.0
-# After a cancel the trainer may finish its step and save its best weights; then it is ended by force.
-CANCEL_GRACE_SECONDS = 60.0
-TERMINATE_GRACE_SECONDS = 10.0
 
 
 class Supervisor:
     """One per worker process. `supervise` is called from the pool's only thread."""
 
-    def __init__(self, settings: Settings, keep_warm: bool = True) -> None:
+    def __init__(self, settings: Settings, keep_warm: bool = True, patience: float = UNHEARD_SECONDS) -> None:
+        """`patience`: seconds that a trainer may be silent before it counts as hung."""
         self.settings = settings
+        self._patience = patience
         self.database = Database(settings.database)
         self.files = Files(settings.files_root)
         self.queue = Queue(settings)
@@ -68,107 +66,31 @@ class Supervisor:
         """Trains the run that is first in the queue, or `run_id` if it is free to be claimed; returns when its trainer has ended."""
         if self._stopping.is_set():
             return
-        with self.database.write() as session:
-            run_id = run_id or queue_order.next_id(session)
-            if run_id is None:
-                return
-            before = session.get(Run, run_id)
-            old = (before.pid, before.pid_started) if before else (None, None)
-            attempt = attempts.claim(session, run_id, time.time())
+        try:
+            with self.database.write() as session:
+                run_id = run_id or queue_order.next_id(session)
+                if run_id is None:
+                    return
+                before = session.get(Run, run_id)
+                old = (before.pid, before.pid_started) if before else (None, None)
+                attempt = attempts.claim(session, run_id, time.time())
+        except OperationalError as error:
+            log.warning("no run can be claimed now (%s); the reconciler sends the message again", error)
+            return
         if attempt is None:
             return
         kill_group(*old)
         trainer = self._take()
         self._current = (run_id, attempt)
+        watch = Watch(self.database, self.files, trainer, self._current, self._stopping, self._patience)
         try:
-            self._watch(trainer, run_id, attempt)
+            watch.until_its_end(self._keep_warm)
         except (LostRun, NotFound):
             log.warning("attempt %s of run %s is no longer wanted", attempt, run_id)
         finally:
             self._current = None
             trainer.kill()
             self._keep_warm()
-
-    def _watch(self, trainer: Trainer, run_id: str, attempt: int) -> None:
-        kills_before = oom_kills()
-        folder = self.files.attempt(run_id, attempt)
-        folder.mkdir(parents=True, exist_ok=True)
-        with self.database.write() as session:
-            attempts.set_process(session, run_id, attempt, trainer.pid, trainer.started, time.time())
-        trainer.begin({"run_id": run_id, "attempt": attempt, "log": str(folder / "log.txt")})
-        heartbeat = 0.0
-        cancelled_at: float | None = None
-        while not trainer.wait(WATCH_SECONDS):
-            now = time.monotonic()
-            if self._stopping.is_set():
-                trainer.terminate()
-                if not trainer.wait(TERMINATE_GRACE_SECONDS):
-                    trainer.kill()
-                break
-            if now - heartbeat < HEARTBEAT_SECONDS:
-                continue
-            heartbeat = now
-            try:
-                cancel, phase = self._heartbeat(run_id, attempt)
-            except OperationalError as error:
-                log.warning("the database does not answer (%s); the trainer goes on", error)
-                continue
-            if cancel:
-                cancelled_at = cancelled_at or now
-                if now - cancelled_at > CANCEL_GRACE_SECONDS:
-                    trainer.terminate()
-                    if not trainer.wait(TERMINATE_GRACE_SECONDS):
-                        trainer.kill()
-            elif phase in ("testing", "exporting"):
-                self._keep_warm()  # the next run finds its process ready; during training it would only disturb
-        code, out_of_memory = trainer.wait_code(), oom_kills() > kills_before
-        while True:
-            try:
-                return self._judge(run_id, attempt, code, out_of_memory)
-            except OperationalError as error:
-                log.warning("the end of run %s can't be written yet (%s)", run_id, error)
-                if self._stopping.wait(WATCH_SECONDS):
-                    return None  # its lease will run out
-
-    def _heartbeat(self, run_id: str, attempt: int) -> tuple[bool, str]:
-        with self.database.write() as session:
-            run = runs.get(session, run_id)
-            if run.attempt == attempt and run.state != "running":
-                return False, run.phase  # the trainer has just written its end
-            wish = attempts.record(session, run_id, attempt, Batch(), time.time())
-            return wish == "cancel", run.phase
-
-    def _judge(self, run_id: str, attempt: int, code: int, out_of_memory: bool) -> None:
-        """What the trainer's end means, unless it has written its end itself."""
-        now = time.time()
-        with self.database.write() as session:
-            run = runs.get(session, run_id)
-            if run.attempt != attempt or run.state != "running":
-                return
-            if run.cancel_requested:
-                attempts.finish(session, run_id, attempt, "cancelled", now)
-            elif code == -signal.SIGKILL and out_of_memory:
-                error = {
-                    "kind": "memory",
-                    "message": "The system ran out of memory and ended the trainer. "
-                    "Use a smaller batch size or a shorter maximum length.",
-                }
-                (self.files.run(run_id) / MEMORY_FULL).touch()  # the next attempt takes fewer rows at a time
-                attempts.fail_or_retry(session, run_id, attempt, error, final=False, now=now)
-            elif code == EXIT_LOCKED:
-                reason = "An earlier trainer of this run has not ended yet; the run waits for it."
-                attempts.release(session, run_id, attempt, reason, now)
-            elif code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
-                reason = "The trainer was stopped from outside; the run goes on from its last checkpoint."
-                attempts.release(session, run_id, attempt, reason, now)
-            else:
-                how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-                error = {
-                    "kind": "bug",
-                    "message": f"The trainer process ended {how} before the run was finished. "
-                    "The run's log may say why.",
-                }
-                attempts.fail_or_retry(session, run_id, attempt, error, final=False, now=now)
 
     def _take(self) -> Trainer:
         with self._lock:

@@ -16,28 +16,30 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from app.core import attempts, runs
 from app.core.attempts import LostRun
-from app.core.db import Database
+from app.core.db import Database, may_pass
 from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
 from worker.attempt import Attempt, Cancelled, LaidAside
-from worker.disk import disk_full
+from worker.disk import disk_full, read_only
 from worker.distributed import Helpers, processes
 from worker.finetune import Finetune
 from worker.loop import NonFiniteLoss
 from worker.memory import memory_full
-from worker.processes import EXIT_LOCKED, EXIT_ORPHANED
+from worker.processes import EXIT_DATABASE, EXIT_LOCKED, EXIT_ORPHANED
+from worker.pulse import Pulse
 from worker.recorder import Recorder
 
 log = logging.getLogger("worker.trainer")
@@ -48,7 +50,7 @@ DATABASE_SECONDS = 60.0
 
 
 def main() -> None:
-    """Waits for one order ({"run_id", "attempt", "log"}) on standard input, trains, exits."""
+    """Waits for one order ({"run_id", "attempt", "log", "pulse"}) on standard input, trains, exits."""
     import_ahead()
     line = sys.stdin.readline()
     if not line:
@@ -57,105 +59,117 @@ def main() -> None:
     _log_to(Path(order["log"]))
     threading.Thread(target=die_with_parent, name="lifeline", daemon=True).start()
     settings = Settings()
-    train_run(settings, order["run_id"], order["attempt"])
+    code = 0
+    try:
+        train_run(settings, order["run_id"], order["attempt"], order["pulse"])
+    except OperationalError as error:
+        if not may_pass(error):
+            raise
+        log.error("the database can't be written (%s); the run is left to the next attempt", error)
+        code = EXIT_DATABASE
     logging.shutdown()
-    os._exit(0)  # tearing torch down takes two seconds in which the next run would wait
+    os._exit(code)  # tearing torch down takes two seconds in which the next run would wait
 
 
-def train_run(settings: Settings, run_id: str, attempt: int) -> None:
-    """Trains one claimed attempt and writes how it ended, unless the run was lost."""
+def train_run(settings: Settings, run_id: str, attempt: int, pulse: int | None = None) -> None:
+    """Trains one claimed attempt and writes how it ended, unless the run was lost. `pulse`: see worker/pulse.py."""
     database, files = Database(settings.database, DATABASE_SECONDS), Files(settings.files_root)
     with database.read() as session:
         run = runs.get(session, run_id)
         spec = RunSpec.model_validate(run.spec)
-    with _run_lock(files.run(run_id) / "lock"):
+    recorder = Recorder(database, run_id, attempt)
+    with Pulse(pulse, lambda: recorder.word_at), _run_lock(files.run(run_id) / "lock"):
         remove_stale(files.run(run_id))
-        recorder = Recorder(database, run_id, attempt)
         together = 1 if spec.converges else processes(settings)
         helpers = Helpers(settings, run_id, attempt, files.attempt(run_id, attempt), together)
         this = Attempt(settings, files, database, recorder, run_id, attempt, spec, helpers.meeting)
         finetune = Finetune(this)
         signal.signal(signal.SIGTERM, lambda *_: this.stopping.set())
-        end = _End(database, run_id, attempt)
+        end = _End(this)
         with recorder, helpers:
             try:
                 outcome = finetune.run()
-                recorder.flush()
                 end.succeeded(**outcome)
                 if end.written:  # not before: one killed while it measures goes on from its last checkpoint
                     this.keeper.discard()
             except LostRun:
                 log.warning("the run belongs to another attempt; nothing more is written")
             except LaidAside:
-                recorder.flush()
                 end.laid_aside(recorder.paused.is_set())
             except Cancelled:
                 kept = finetune.keep_best()
                 recorder.log("info", "Cancelled." + (" The best weights so far are kept." if kept else ""))
-                recorder.flush()
                 end.cancelled()
                 if end.written:
                     this.keeper.discard()
             except NonFiniteLoss as error:
-                end.failed({"kind": "training", "message": str(error)}, recorder)
+                end.failed({"kind": "training", "message": str(error), "learning_rate": error.lower})
             except HeadstartError as error:
-                end.failed(error.as_dict(), recorder)
+                end.failed(error.as_dict())
+            except OperationalError as error:
+                if may_pass(error):
+                    raise
+                end.crashed(error)
             except Exception as error:
                 traceback.print_exc()
                 helpers.end_with_the_dead()
                 if memory_full(error):
                     message = "The memory is too small. Use a smaller batch size or a shorter maximum length."
-                    end.failed({"kind": "memory", "message": message}, recorder)
+                    end.failed({"kind": "memory", "message": message})
                 elif disk_full(error):
                     message = "The disk ran full. Free some space and start the run again."
-                    end.failed({"kind": NoSpace.kind, "message": message}, recorder)
+                    end.failed({"kind": NoSpace.kind, "message": message})
+                elif read_only(error):
+                    message = (
+                        "The data folder has become read-only. Make it writable and start the run again."
+                    )
+                    end.failed({"kind": NoSpace.kind, "message": message})
                 else:
-                    end.crashed(error, recorder)
+                    end.crashed(error)
 
 
 class _End:
-    """How an attempt ends, each in one fenced transaction. A lost run is left alone."""
+    """How an attempt ends, each in one fenced transaction, behind all that it has recorded. A lost run is left alone."""
 
-    def __init__(self, database: Database, run_id: str, attempt: int) -> None:
-        self._database, self._run_id, self._attempt = database, run_id, attempt
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt, self._recorder = attempt, attempt.recorder
+        self._mine = attempt.run_id, attempt.number
         self.written = False
 
     def succeeded(self, **values: Any) -> None:
-        with self._fenced() as session:
-            attempts.finish(session, self._run_id, self._attempt, "succeeded", time.time(), **values)
+        self._write(lambda session: attempts.finish(session, *self._mine, "succeeded", time.time(), **values))
 
     def cancelled(self) -> None:
-        with self._fenced() as session:
-            attempts.finish(session, self._run_id, self._attempt, "cancelled", time.time())
+        self._write(lambda session: attempts.finish(session, *self._mine, "cancelled", time.time()))
 
     def laid_aside(self, paused: bool) -> None:
         """Paused by the user; or the worker stops, and the run goes back to the queue."""
-        with self._fenced() as session:
-            if paused:
-                attempts.pause(session, self._run_id, self._attempt, time.time())
-            else:
-                reason = "The worker was stopped; the run goes on from its checkpoint."
-                attempts.release(session, self._run_id, self._attempt, reason, time.time())
+        if paused:
+            self._write(lambda session: attempts.pause(session, *self._mine, time.time()))
+        else:
+            reason = "The worker was stopped; the run goes on from its checkpoint."
+            self._write(lambda session: attempts.release(session, *self._mine, reason, time.time()))
 
-    def failed(self, error: dict[str, Any], recorder: Recorder) -> None:
-        recorder.log("error", error["message"])
-        recorder.flush()
-        with self._fenced() as session:
-            attempts.fail_or_retry(session, self._run_id, self._attempt, error, True, time.time())
+    def failed(self, error: dict[str, Any]) -> None:
+        self._fail(error, final=True)
 
-    def crashed(self, error: Exception, recorder: Recorder) -> None:
+    def crashed(self, error: Exception) -> None:
         sentence = f"The trainer met an unexpected {type(error).__name__}: {str(error)[:300]}"
-        recorder.log("error", sentence)
-        recorder.flush()
         fault = {"kind": "bug", "message": sentence, "traceback": traceback.format_exc()[-8000:]}
-        with self._fenced() as session:
-            attempts.fail_or_retry(session, self._run_id, self._attempt, fault, False, time.time())
+        self._fail(fault, final=False)
 
-    @contextmanager
-    def _fenced(self) -> Iterator[Session]:
+    def _fail(self, error: dict[str, Any], final: bool) -> None:
+        self._recorder.log("error", error["message"])
+        self._write(lambda session: attempts.fail_or_retry(session, *self._mine, error, final, time.time()))
+
+    def _write(self, move: Callable[[Session], object]) -> None:
+        def write() -> None:
+            self._recorder.flush()
+            with self._attempt.database.write() as session:
+                move(session)
+
         try:
-            with self._database.write() as session:
-                yield session
+            self._recorder.patiently(write, self._attempt.stopping)
             self.written = True
         except LostRun:
             log.warning("the run belongs to another attempt; its end is not written")

@@ -76,6 +76,7 @@ class Training:
         self._go_on(progress, ranks)
         self.attempt.keeping = self.strategy is not None
         for event in events:
+            self.recorder.confirm()
             self._record(event, progress, ranks, validation)
             if ranks.first and self.strategy is not None and safe(event):
                 self._keep(progress)

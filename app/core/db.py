@@ -4,13 +4,25 @@ A writing session begins with BEGIN IMMEDIATE: with the default deferred BEGIN t
 lose updates or fail with "database is locked" although busy_timeout is set. Reads never wait for writes.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
+
+# What may pass: another writer, a full disk, a disk that has become read-only.
+PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 
 
 class Database:
@@ -40,6 +52,12 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def may_pass(error: OperationalError) -> bool:
+    """Whether the database refused for its surroundings, so that the same may succeed later; else the fault is ours."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in PASSING  # above: which kind of it
 
 
 def _engine(url: str, patience: float) -> Engine:

@@ -93,18 +93,26 @@ def test_a_damaged_checkpoint_is_told(make: Make, said: list[str], tmp_path: Pat
     assert said == ["The checkpoint of step 4 can't be used (moments.safetensors is damaged)."]
 
 
-def test_a_full_disk_is_told_and_ends_nothing(
-    make: Make, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "said_of_it"), [(28, "The disk is too full"), (30, "The data folder has become read-only")]
+)
+def test_a_disk_that_takes_no_checkpoint_is_told_and_ends_nothing(
+    make: Make,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    said_of_it: str,
 ) -> None:
     keeper = make()
     keeper.place.step = 5
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def refuse(*_: object) -> None:
+        raise OSError(number, "refused")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(checkpoints, "save_file", refuse)
     assert not keeper.save({})
-    assert "The disk is too full for a checkpoint of step 5" in said[0]
+    assert f"{said_of_it}, so there is no checkpoint of step 5" in said[0]
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 

@@ -1,6 +1,7 @@
 """What the supervisor makes of a locked database, a suspended machine and a trainer that could not begin."""
 
 import signal
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, cast
@@ -8,16 +9,17 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import text
 
-from app.core import attempts, runs
+from app.core import attempts, events, runs
 from app.core.db import Database
 from app.core.files import Files
 from app.core.runs import LEASE_SECONDS
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.conftest import TurnedClock
-from worker.disk import disk_full
-from worker.processes import EXIT_LOCKED, MEMORY_FULL, Trainer
+from worker.disk import disk_full, read_only
+from worker.processes import EXIT_DATABASE, EXIT_LOCKED, MEMORY_FULL, Trainer
 from worker.supervisor import Supervisor
+from worker.watching import Watch
 
 QueueRun = Callable[[], str]
 
@@ -52,6 +54,12 @@ class LockingTrainer:
         session = self._lock.enter_context(self._database.write())
         session.execute(text("SELECT 1"))  # the transaction begins, and with it the lock
 
+    def heard(self) -> bool:
+        return True
+
+    def alive(self) -> bool:
+        return True
+
     def wait(self, _seconds: float) -> bool:
         self.looks += 1
         if self.looks == 3:
@@ -62,12 +70,102 @@ class LockingTrainer:
         return -signal.SIGTERM
 
 
-def test_a_locked_database_ends_no_training(supervisor: Supervisor, database: Database, run_id: str) -> None:
-    supervisor.database = Database(database.url, patience=0.001)
+class SilentTrainer:
+    """Stands in for a trainer that shows that it lives when it begins, and then no more; `frozen` from outside or not."""
+
+    pid, started = 1, 0.0
+
+    def __init__(self, frozen: bool, silent_looks: int = 10**6) -> None:
+        self._frozen, self._silent_looks = frozen, silent_looks
+        self.looks, self.killed = 0, False
+
+    def begin(self, _order: dict[str, Any]) -> None: ...
+
+    def heard(self) -> bool:
+        return self.looks == 1 or self.looks > self._silent_looks
+
+    def frozen(self) -> bool:
+        return self._frozen
+
+    def alive(self) -> bool:
+        return not self.killed
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def wait(self, _seconds: float) -> bool:
+        self.looks += 1
+        return self.killed or self.looks > 2 * self._silent_looks
+
+    def wait_code(self) -> int:
+        return -signal.SIGKILL
+
+
+Watching = Callable[..., Watch]
+
+
+@pytest.fixture
+def watching(
+    settings: Settings, database: Database, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> Watching:
+    """The watch over attempt 1. Each look at the trainer is a beat, and waits for a locked database for a millisecond."""
+    monkeypatch.setattr("worker.watching.HEARTBEAT_SECONDS", 0.0)
+
+    def watch(trainer: Any = None, **options: Any) -> Watch:
+        impatient = Database(database.url, patience=0.001)
+        return Watch(
+            impatient,
+            Files(settings.files_root),
+            cast("Trainer", trainer),
+            (run_id, 1),
+            threading.Event(),
+            **options,
+        )
+
+    return watch
+
+
+def test_a_locked_database_ends_no_training(watching: Watching, database: Database, run_id: str) -> None:
     trainer = LockingTrainer(database)
-    supervisor._watch(cast("Trainer", trainer), run_id, 1)
+    watching(trainer).until_its_end(lambda: None)
     assert trainer.looks == 4
     assert read(database, run_id).state == "queued"
+
+
+def test_a_trainer_that_hangs_is_ended_and_it_counts(
+    watching: Watching, database: Database, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.watching.HEARTBEAT_SECONDS", 1e-6)
+    trainer = SilentTrainer(frozen=False)
+    watching(trainer, patience=1e-5).until_its_end(lambda: None)
+    run = read(database, run_id)
+    assert trainer.killed
+    assert (run.state, run.failures) == ("queued", 1)
+
+
+def test_one_that_somebody_froze_is_ended_and_it_counts_for_nothing(
+    watching: Watching, database: Database, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.watching.HEARTBEAT_SECONDS", 1e-6)
+    trainer = SilentTrainer(frozen=True)
+    watching(trainer, patience=1e-5).until_its_end(lambda: None)
+    run = read(database, run_id)
+    assert trainer.killed
+    assert (run.state, run.failures) == ("queued", 0)
+
+
+def test_silence_is_told_on_the_page_and_forgotten_when_the_trainer_is_back(
+    watching: Watching, database: Database, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.watching.HEARTBEAT_SECONDS", 1e-6)
+    monkeypatch.setattr("worker.watching.TOLD_SECONDS", 0.0)
+    trainer = SilentTrainer(frozen=False, silent_looks=5)
+    watching(trainer).until_its_end(lambda: None)
+    with database.read() as session:
+        told = [event.payload["phase"] for event in events.after(session, run_id, 0) if event.kind == "state"]
+    assert not trainer.killed
+    assert "not heard of for 0 s" in told
+    assert told[-2:] == ["starting", ""]  # as it was; then it is queued again
 
 
 def test_a_run_that_it_trains_is_not_lost_by_a_suspended_machine(
@@ -84,18 +182,43 @@ def test_a_run_that_it_trains_is_not_lost_by_a_suspended_machine(
 
 
 def test_a_trainer_that_waited_for_its_forerunner_counts_as_no_failure(
-    supervisor: Supervisor, database: Database, run_id: str
+    watching: Watching, database: Database, run_id: str
 ) -> None:
-    supervisor._judge(run_id, 1, EXIT_LOCKED, False)
+    watching().judge(EXIT_LOCKED)
     run = read(database, run_id)
     assert (run.state, run.failures) == ("queued", 0)
 
 
-def test_an_attempt_that_the_system_ended_for_lack_of_memory_marks_the_run_for_the_next(
-    supervisor: Supervisor, database: Database, files: Files, run_id: str
+def test_so_does_one_that_could_not_write_its_end(
+    watching: Watching, database: Database, run_id: str
 ) -> None:
-    files.run(run_id).mkdir(parents=True, exist_ok=True)
-    supervisor._judge(run_id, 1, -signal.SIGKILL, True)
+    watching().judge(EXIT_DATABASE)
+    run = read(database, run_id)
+    assert (run.state, run.failures) == ("queued", 0)
+
+
+class KilledForMemory(LockingTrainer):
+    """Stands in for a trainer that the system ends when it begins."""
+
+    def __init__(self, kills: list[int]) -> None:
+        self._kills = kills
+
+    def begin(self, _order: dict[str, Any]) -> None:
+        self._kills[0] += 1
+
+    def wait(self, _seconds: float) -> bool:
+        return True
+
+    def wait_code(self) -> int:
+        return -signal.SIGKILL
+
+
+def test_an_attempt_that_the_system_ended_for_lack_of_memory_marks_the_run_for_the_next(
+    watching: Watching, database: Database, files: Files, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = [3]
+    monkeypatch.setattr("worker.watching.oom_kills", lambda: kills[0])
+    watching(KilledForMemory(kills)).until_its_end(lambda: None)
     run = read(database, run_id)
     assert (run.state, run.failures) == ("queued", 1)
     assert (files.run(run_id) / MEMORY_FULL).exists()
@@ -106,6 +229,8 @@ def test_a_full_disk_is_told_from_a_bug() -> None:
     assert disk_full(Exception("Error while serializing: I/O error: No space left on device (os error 28)"))
     assert not disk_full(OSError(2, "No such file or directory"))
     assert not disk_full(KeyError("28"))
+    assert read_only(OSError(30, "Read-only file system"))
+    assert not read_only(OSError(28, "No space left on device"))
 
 
 def test_best_weights_of_attempts_that_were_killed_are_removed(files: Files, run_id: str) -> None:
