@@ -20,6 +20,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def disturb(serving: Serving, kills: int, seconds: float, chance: random.Random)
     undisturbed = {}
     for name in SPECS:
         run_id = queue(name)
-        ended = until(lambda run_id=run_id: _over(serving, run_id), name, limit=3600)
+        ended = until(partial(_over, serving, run_id), name, limit=3600)
         assert ended["state"] == "succeeded", ended["error"]
         undisturbed[name] = serving.told(run_id)
         print(f"{name}: {ended['steps']} steps undisturbed", file=sys.stderr, flush=True)
@@ -187,7 +188,7 @@ def disturb(serving: Serving, kills: int, seconds: float, chance: random.Random)
     ids = [run["id"] for run in serving.call("GET", "/api/runs") if run["id"] not in first]
     wrong, attempts = [], 0
     for run_id in ids:
-        ended = until(lambda run_id=run_id: _over(serving, run_id), "the end of a run", limit=3600)
+        ended = until(partial(_over, serving, run_id), "the end of a run", limit=3600)
         attempts += ended["attempt"]
         same = ended["state"] == "succeeded" and serving.told(run_id) == undisturbed[ended["name"]]
         if not same:

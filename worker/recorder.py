@@ -12,10 +12,11 @@ from collections.abc import Callable
 from sqlalchemy.exc import OperationalError
 
 from app.core import attempts
-from app.core.attempts import LEASE_SECONDS, Batch, LostRun, Wish
+from app.core.attempts import Batch, LostRun, Wish
 from app.core.clock import Clock
 from app.core.db import Database, may_pass
 from app.core.events import PointValue
+from app.core.runs import LEASE_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +100,12 @@ class Recorder:
     def confirm(self) -> None:
         """Called by the main thread again and again. Raises LostRun if the process was frozen meanwhile and the run is another's.
 
-        After a silence of a whole lease the database is asked before anything else is done. One that does not answer can't
+        After a silence of half a lease the database is asked before anything else is done. One that does not answer can't
         have given the run away either.
         """
         now = self._clock()
         silent, self.word_at = now - self.word_at, now
-        if silent > LEASE_SECONDS:
+        if silent > LEASE_SECONDS / 2:
             try:
                 self.flush()
             except OperationalError as error:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from app.broker import redis_client
-from app.core import attempts, queue_order, runs
+from app.core import attempts, queue_order
 from app.core.attempts import Batch, LostRun
 from app.core.db import Database
 from app.core.errors import NotFound

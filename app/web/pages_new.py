@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/runs/new")
 def new(request: Request, services: ServicesDep, clone: str = "", look: str = "") -> Response:
-    """The form with what the address says of its fields, the rest guessed; or with the spec of the run `clone`.
+    """The form with what the address says of its fields, the rest guessed, or of the spec of the run `clone`.
 
     `look`: with what would happen, for a browser without scripts.
     """
@@ -28,7 +28,8 @@ def new(request: Request, services: ServicesDep, clone: str = "", look: str = ""
     if clone:
         spec = actions.run_view(services, clone)["spec"]
         runs = {f"run:{run.id}" for run in finished_runs(services.database, services.files)}
-        form = form_from_spec(spec, {model.id for model in services.models.offered()}, runs)
+        asked = {name: value for name, value in form.items() if name not in ("clone", "look")}
+        form = form_from_spec(spec, {model.id for model in services.models.offered()}, runs) | asked
     context = form_context(services, form)
     will: Will | None = None
     if look and context["dataset"]:
