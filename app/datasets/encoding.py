@@ -75,18 +75,6 @@ _NAMES = {
     "koi8-r": "KOI8-R",
     "mac-roman": "Mac Roman",
 }
-_OFFICE = "In the program that made it, save it as CSV (UTF-8) and upload that."
-_BINARY = (
-    (b"PK\x03\x04", f"is a zip file or an Excel workbook, not CSV. {_OFFICE}"),
-    (b"\xd0\xcf\x11\xe0", f"is an old Office document, not CSV. {_OFFICE}"),
-    (b"%PDF", "is a PDF, not CSV. Headstart needs a table of text: save it as CSV."),
-    (b"\x1f\x8b", "is compressed with gzip. Unpack it and upload the CSV inside."),
-    (b"PAR1", "is a Parquet file, not CSV. Save it as CSV and upload that."),
-    (b"SQLite format 3\x00", "is an SQLite database, not CSV. Export the table as CSV and upload that."),
-    (b"{\\rtf", f"is a text document with formats, not CSV. {_OFFICE}"),
-    (b"<!doctype html", "is a web page, not CSV. Perhaps a login page was saved in place of the file."),
-    (b"<html", "is a web page, not CSV. Perhaps a login page was saved in place of the file."),
-)
 
 
 @dataclass(frozen=True)
@@ -111,14 +99,6 @@ class Encoding:
 
 def title(codec: str) -> str:
     return _NAMES.get(codec) or re.sub(r"^cp(125\d)$", r"Windows-\1", codec)
-
-
-def refuse_binary(head: bytes) -> None:
-    """Raises Invalid if the first bytes are those of a known format that is no text."""
-    head = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    for magic, what in _BINARY:
-        if head[: len(magic)].lower() == magic.lower():
-            raise Invalid(f"The file {what}", kind="file")
 
 
 def first_try(head: bytes, asked: str | None) -> Encoding:
@@ -162,6 +142,18 @@ def after_utf8(path: Path) -> list[Encoding]:
             kind="encoding",
         )
     return [Encoding(codec, guessed=True) for codec in _guesses(_sample(path))]
+
+
+def require(path: Path, encoding: Encoding) -> None:
+    """Raises UnicodeDecodeError if the file can't be read in this encoding, and the sentence for a NUL byte."""
+    decoder = codecs.getincrementaldecoder(encoding.codec)("strict")
+    wide = encoding.codec.startswith(("utf-16", "utf-32"))
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            if not wide and b"\0" in chunk:
+                raise nul_found(path, encoding)
+            decoder.decode(chunk)
+    decoder.decode(b"", True)
 
 
 def not_readable(path: Path, encoding: Encoding) -> Invalid:

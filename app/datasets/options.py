@@ -13,7 +13,10 @@ FORMATS = {
     "tokens": "one token a row",
     "text": "plain text",
     "jsonl": "JSON lines",
+    "json": "a JSON list",
     "conll": "CoNLL",
+    "xlsx": "Excel (.xlsx)",
+    "parquet": "Parquet",
 }
 # Python counts these among its text codecs, but nobody saves a spreadsheet in them.
 _ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem")
@@ -23,8 +26,8 @@ _ODD_CODECS = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "unde
 class ReadOptions:
     """Options for `DatasetStore.reread`.
 
-    A field that is None keeps what was asked before (at first: Headstart decides). `encoding`, `delimiter`, `header`
-    and `format` may be "auto": let Headstart decide again. `format` is one of FORMATS. `header` False names the columns column_1, column_2, …;
+    A field that is None keeps what was asked before (at first: Headstart decides). `encoding`, `delimiter`, `header`,
+    `format` and `sheet` (of a workbook, by its name) may be "auto": let Headstart decide again. `format` is one of FORMATS. `header` False names the columns column_1, column_2, …;
     True takes line 1 as the header even if it looks like data. `skip_ragged` leaves out rows with too many or too few cells.
     """
 
@@ -33,6 +36,7 @@ class ReadOptions:
     header: bool | Literal["auto"] | None = None
     skip_ragged: bool | None = None
     format: str | None = None
+    sheet: str | None = None
 
     def over(self, earlier: "ReadOptions") -> "ReadOptions":
         """These options, filled up with earlier ones."""
@@ -40,7 +44,7 @@ class ReadOptions:
             name: value if value is not None else getattr(earlier, name)
             for name, value in asdict(self).items()
         }
-        for name in ("encoding", "delimiter", "header", "format"):
+        for name in ("encoding", "delimiter", "header", "format", "sheet"):
             if values[name] == AUTO:
                 values[name] = None
         return ReadOptions(**values)

@@ -20,18 +20,12 @@ from typing import TYPE_CHECKING
 from app.core.errors import Invalid
 from app.core.files import Files
 from app.core.spec import ColumnSplit, GroupSplit, RandomSplit, Split, TimeSplit
+from app.datasets.parts import PARTS, SPELLINGS
 from app.datasets.quotas import assign, quotas, strata
 from app.datasets.rows import ROW_ID, line_of
 
 if TYPE_CHECKING:
     import pyarrow
-
-PARTS = ("train", "validation", "test")
-_SPELLINGS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 def normalised(text: str) -> str:
@@ -228,7 +222,7 @@ def _date(value: str) -> float | None:
 def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit, line: Where) -> list[str]:
     said = []
     for index, value in enumerate(values):
-        part = _SPELLINGS.get(value.strip().casefold())
+        part = SPELLINGS.get(value.strip().casefold())
         if part is None:
             what = f"has {value.strip()[:80]!r}" if value.strip() else "is empty"
             raise Invalid(

@@ -14,6 +14,9 @@ _UNDECIDED = {
     "delimiter": None,
     "header": None,
     "skip_ragged": False,
+    "sheet": None,
+    "files": None,
+    "asked": {},
 }
 
 

@@ -27,6 +27,7 @@ OPTIONS_BODY = {
                     "header": {"enum": [True, False, AUTO, None], "default": None},
                     "skip_ragged": {"type": ["boolean", "null"], "default": None},
                     "format": {"enum": [*FORMATS, AUTO, None], "default": None},
+                    "sheet": {"type": ["string", "null"], "default": None},
                 },
             }
         }
@@ -96,6 +97,7 @@ def read_options(value: Any) -> ReadOptions:
         "header": bool,
         "skip_ragged": bool,
         "format": str,
+        "sheet": str,
     }
     if not isinstance(value, dict):
         raise Invalid('Send the options as a JSON object, for example {"encoding": "windows-1252"}.')

@@ -91,6 +91,7 @@ async def reread(dataset_id: DatasetId, services: ServicesDep, form: FormFields)
         header=headers.get(form.get("header", ""), AUTO),
         skip_ragged="skip_ragged" in form,
         format=form.get("format") or AUTO,
+        sheet=form.get("sheet", "").strip() or AUTO,
     )
     await uploads.reread(services, dataset_id, options)
     return redirect(f"/data/{dataset_id}")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import Invalid
-from app.datasets.encoding import Encoding, after_utf8, first_try, refuse_binary
+from app.datasets.encoding import Encoding, after_utf8, first_try
 
 TEXTS = {
     "German": ("Das Hotel war schön, das Frühstück ließ zu wünschen übrig. Größe passt!", "cp1252"),
@@ -81,8 +81,3 @@ def test_names_are_those_people_know() -> None:
     assert (Encoding("cp1252").title, Encoding("cp1252").shown) == ("Windows-1252", "windows-1252")
     assert (Encoding("utf-8-sig").title, Encoding("utf-8-sig").shown) == ("UTF-8", "utf-8")
     assert Encoding("cp932").title == "Shift JIS"
-
-
-def test_text_is_not_taken_for_a_binary_file() -> None:
-    for head in (b"text,label\n", b"[text],[label]\n", b"{text},b\n", b"PKW,label\n", b""):
-        refuse_binary(head)

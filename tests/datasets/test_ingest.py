@@ -163,10 +163,10 @@ def test_utf16_without_a_mark_is_guessed(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"PK\x03\x04\x14\x00", "Excel workbook, not CSV"),
+        (b"PK\x03\x04\x14\x00", "The zip file is damaged"),
         (b"%PDF-1.7", "is a PDF"),
-        (b"\x1f\x8b\x08\x00", "compressed with gzip"),
-        (b"PAR1\x15\x04", "is a Parquet file"),
+        (b"\x1f\x8b\x08\x00", "The gzip file is damaged"),
+        (b"PAR1\x15\x04", "The Parquet file is damaged"),
         (b"<!DOCTYPE html><html>", "is a web page"),
         (b"\r\n <html>", "is a web page"),
     ],

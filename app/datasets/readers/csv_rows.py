@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.datasets.dialect import Dialect
 from app.datasets.encoding import Encoding
 from app.datasets.readers import source
-from app.datasets.readers.source import MAX_CELL, Block, open_text
+from app.datasets.readers.source import MAX_CELL, Block, line_ends, open_text
 
 _BATCH = 64
 
@@ -92,7 +92,8 @@ class CsvRows:
         starts, separator = [], self._dialect.delimiter
         for row in rows:
             starts.append(begin)
-            begin += 1 + _line_ends(separator.join(row))
+            cells = separator.join(row)
+            begin += 1 + line_ends(cells, 0, len(cells))
         return starts
 
     def _fitting(
@@ -152,12 +153,6 @@ class CsvRows:
                 return number
             position -= len(line)
         return end
-
-
-def _line_ends(text: str) -> int:
-    """How often a line ends in `text`: with LF, CR or both."""
-    found = text.count("\n")
-    return found + text.count("\r") - text.count("\r\n") if "\r" in text else found
 
 
 def open_quote(text: str, dialect: Dialect) -> int | None:

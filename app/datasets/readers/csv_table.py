@@ -1,33 +1,53 @@
-"""A table: CSV, TSV and their kin. The header, rows that don't fit, and what only the whole file shows."""
+"""A table: CSV, TSV and their kin, or a sheet. The header, rows that don't fit, and what only the whole file shows."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from app.core.errors import Invalid, Problem
 from app.datasets import header
-from app.datasets.dialect import Dialect
-from app.datasets.encoding import Encoding
 from app.datasets.findings import Finding, lines_text, warning
 from app.datasets.options import DELIMITERS, ReadOptions
 from app.datasets.profile import Profile
-from app.datasets.readers.csv_rows import CsvRows
 from app.datasets.readers.source import Block
 
 
-class CsvTable:
-    """Raises Invalid on opening for a file without rows and for a header that can't be one."""
+class Rows(Protocol):
+    """Rows of cells with the line where each begins: of a text, or of a sheet. See CsvRows."""
 
-    def __init__(self, path: Path, encoding: Encoding, dialect: Dialect, options: ReadOptions) -> None:
-        self._rows = CsvRows(path, encoding, dialect)
+    ragged: int
+    ragged_rows: list[tuple[int, int]]
+
+    @property
+    def bytes_read(self) -> int: ...
+
+    def first(self) -> tuple[list[str], int] | None: ...
+
+    def blocks(self, width: int, first: tuple[list[str], int] | None = None) -> Iterator[Block]: ...
+
+    def close(self) -> None: ...
+
+
+class CsvTable:
+    """Raises Invalid on opening for a file without rows and for a header that can't be one.
+
+    `titles`: so many rows above the header are no part of the table. `delimiter` is None for a sheet.
+    """
+
+    def __init__(self, rows: Rows, delimiter: str | None, options: ReadOptions, titles: int = 0) -> None:
+        self._rows, self._delimiter, self._options = rows, delimiter, options
+        self._titles: list[tuple[list[str], int]] = []
         try:
-            self._open(dialect, options)
+            self._open(titles)
         except BaseException:
             self._rows.close()
             raise
 
-    def _open(self, dialect: Dialect, options: ReadOptions) -> None:
+    def _open(self, titles: int) -> None:
+        options = self._options
         first = self._rows.first()
+        while first is not None and len(self._titles) < titles:
+            self._titles.append(first)
+            first = self._rows.first()
         if first is None:
             raise no_rows()
         cells, self._line = first
@@ -37,7 +57,6 @@ class CsvTable:
         self._has_header = options.header is not False
         self.names = header.names(cells, self._line) if self._has_header else header.numbered(len(cells))
         self._first = None if self._has_header else first
-        self._delimiter, self._options = dialect.delimiter, options
 
     @property
     def bytes_read(self) -> int:
@@ -65,7 +84,7 @@ class CsvTable:
         if not rows and self._rows.ragged:
             raise Invalid(
                 f"No row has as many cells as line {self._line}, so nothing is left. Check the delimiter "
-                f"({DELIMITERS[self._delimiter]} was used).",
+                f"({DELIMITERS[self._delimiter or ',']} was used).",
                 kind="no_rows",
             )
         if not rows:
@@ -87,11 +106,17 @@ class CsvTable:
         else:
             lines = lines_text([line for line, _ in rows.ragged_rows], rows.ragged)
             what = f"{rows.ragged:,} rows have more or fewer cells than the first row's {width}: {lines}."
-        return Invalid(
-            f"{what} Put quotes around cells that contain a {DELIMITERS[self._delimiter]}, "
-            "or read the file again without these rows.",
-            problems,
-            kind="ragged",
+        return Invalid(f"{what} {self._ragged_help()}", problems, kind="ragged")
+
+    def _ragged_help(self) -> str:
+        if len(self.names) == 1:
+            return (
+                f"If line {self._line} is a title, remove it and all else above the line with the columns' names; "
+                "or read the file again without these rows."
+            )
+        return (
+            f"Put quotes around cells that contain a {DELIMITERS[self._delimiter or ',']}, "
+            "or read the file again without these rows."
         )
 
     def warnings(self, profile: Profile) -> list[Finding]:
@@ -119,13 +144,25 @@ class CsvTable:
 
     def row_warnings(self) -> list[Finding]:
         """About rows that were left out."""
+        found = []
+        if self._titles:
+            lines = lines_text([line for _, line in self._titles], len(self._titles))
+            title = next(cell.strip() for cell in self._titles[0][0] if cell.strip())
+            found.append(
+                warning(
+                    lines,
+                    f"Left out, because it looks like a title above the table: {title[:80]!r}. Line {self._line} was read as "
+                    "the header. If that is wrong, read the file again and say whether line 1 names the columns.",
+                )
+            )
         ragged = self._rows.ragged
         if not ragged:
-            return []
+            return found
         lines = lines_text([line for line, _ in self._rows.ragged_rows], ragged)
         rows = "1 row was" if ragged == 1 else f"{ragged:,} rows were"
         return [
-            warning("rows", f"{rows} left out for having more or fewer cells than the first row: {lines}.")
+            *found,
+            warning("rows", f"{rows} left out for having more or fewer cells than the first row: {lines}."),
         ]
 
     def used(self) -> dict[str, Any]:

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
 
+from app.datasets import title
 from app.datasets.dialect import Dialect, sniff
 from app.datasets.encoding import Encoding
 from app.datasets.options import DELIMITERS, ReadOptions
-from app.datasets.readers import conll, json_lines, token_table
+from app.datasets.readers import conll, json_values, token_table
 from app.datasets.readers.conll import BareTokens, Conll
+from app.datasets.readers.csv_rows import CsvRows
 from app.datasets.readers.csv_table import CsvTable
+from app.datasets.readers.json_array import JsonArray
 from app.datasets.readers.json_lines import JsonLines
 from app.datasets.readers.plain_text import PlainText
 from app.datasets.readers.source import Table
@@ -23,6 +26,7 @@ _CONLL = (".conll", ".conll03", ".conll2003", ".iob", ".iob2", ".bio", ".bioes",
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonlines", ".json")
 _TEXT = (".txt", ".text")
 _JSON = re.compile(r'\s*[\[{]\s*(?:["{\[]|$)')
+_JSON_LIST = re.compile(r"\s*\[\s*(?:\{|\]\s*$|$)")
 _ROWS_LOOKED_AT = 200
 
 
@@ -66,7 +70,9 @@ def choose(name: str, head: Head, options: ReadOptions, untagged: bool = False) 
         return "conll"
     if options.delimiter is None:
         first = next((line for line in head.lines() if line.strip()), "")
-        if ending in _JSON_LINES or json_lines.is_object(first):
+        if _JSON_LIST.match(head.text):
+            return "json"
+        if ending in _JSON_LINES or json_values.is_object(first):
             return "jsonl"
         if ending != ".csv" and conll.looks_like(head.lines()):
             return "conll"
@@ -92,20 +98,37 @@ def open_table(
     progress: Callable[[int], None],
     untagged: bool = False,
 ) -> Table:
-    """The file in its format; `untagged` as of `choose`. Raises what reading does: Invalid, UnicodeDecodeError, NulFound."""
+    """A text file in its format; `untagged` as of `choose`. Raises what reading does: Invalid, UnicodeDecodeError, NulFound."""
     kind = choose(name, head, options, untagged)
     if kind == "text":
         return PlainText(path, encoding, None if options.format else _table_in(head))
     if kind == "jsonl":
         return JsonLines(path, encoding, progress)
+    if kind == "json":
+        return JsonArray(path, encoding, progress)
     if kind == "conll":
         return Conll(path, encoding)
     if kind == "bare_tokens":
         return BareTokens(path, encoding)
-    dialect = sniff(head.text, head.complete, options.delimiter)
+    dialect, titles = _dialect(head, options)
+
+    def table(kind: type[CsvTable] = CsvTable) -> CsvTable:
+        return kind(CsvRows(path, encoding, dialect), dialect.delimiter, options, titles)
+
     if kind == "tokens":
-        return TokenTable(lambda: CsvTable(path, encoding, dialect, options), progress)
-    return (TokenRows if kind == "token_rows" else CsvTable)(path, encoding, dialect, options)
+        return TokenTable(table, progress)
+    return table(TokenRows if kind == "token_rows" else CsvTable)
+
+
+def _dialect(head: Head, options: ReadOptions) -> tuple[Dialect, int]:
+    """What separates the columns, and how many lines above the header are titles."""
+    dialect = sniff(head.text, head.complete, options.delimiter)
+    rows = [row for row in head.rows(dialect) if not dialect.is_said(row)]
+    if options.header is not None or not rows:
+        return dialect, 0
+    if len(rows[0]) == 1 and options.delimiter is None:
+        return title.find(head.text, head.complete, dialect)
+    return dialect, title.count(rows)
 
 
 def _table_in(head: Head) -> str | None:

@@ -26,13 +26,13 @@ class NulFound(Exception):
 
 
 class Source(io.RawIOBase):
-    """The file's bytes. Counts them, and stops at what is no text: a NUL byte or an endless line."""
+    """The file's bytes. Counts them, and stops at what is no text: a NUL byte or an endless line, unless `endless`."""
 
-    def __init__(self, path: Path, may_have_nul: bool) -> None:
+    def __init__(self, path: Path, may_have_nul: bool, endless: bool = False) -> None:
         self.taken = 0
         self._file = path.open("rb", buffering=0)
         self._may_have_nul = may_have_nul
-        self._line_bytes = 0
+        self._line_bytes, self._endless = 0, endless
 
     def readable(self) -> bool:
         return True
@@ -45,25 +45,36 @@ class Source(io.RawIOBase):
             raise NulFound
         last_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._line_bytes = self._line_bytes + len(chunk) if last_end < 0 else len(chunk) - last_end
-        if self._line_bytes > _MAX_LINE:
+        if self._line_bytes > _MAX_LINE and not self._endless:
+            line = self._number_of_lines() + 1
+            message = f"has more than {_MAX_LINE // 2**20} MB, so the file is no table of text"
             raise Invalid(
-                f"The file has a line of more than {_MAX_LINE // 2**20} MB, so it is no table of text. "
-                "Save it with one row a line.",
+                f"Line {line} {message}. Save it with one row a line.",
+                [{"where": f"line {line}", "message": message}],
                 kind="file",
             )
         return len(chunk)
+
+    def _number_of_lines(self) -> int:
+        """How many lines end in what was read."""
+        feeds = returns = 0
+        self._file.seek(0)
+        for _ in range(0, self.taken, CHUNK):
+            chunk = self._file.read(CHUNK) or b""
+            feeds, returns = feeds + chunk.count(b"\n"), returns + chunk.count(b"\r")
+        return feeds or returns
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
 
-def open_text(path: Path, encoding: Encoding) -> tuple[Source, io.TextIOWrapper]:
+def open_text(path: Path, encoding: Encoding, endless: bool = False) -> tuple[Source, io.TextIOWrapper]:
     """The file's bytes and its text; only LF, CR and both together end a line, and they stay in it.
 
-    Reading raises UnicodeDecodeError, NulFound, and Invalid for a line without end.
+    Reading raises UnicodeDecodeError, NulFound, and, but for `endless`, Invalid for a line without end.
     """
-    source = Source(path, encoding.codec.startswith(("utf-16", "utf-32")))
+    source = Source(path, encoding.codec.startswith(("utf-16", "utf-32")), endless)
     text = io.TextIOWrapper(io.BufferedReader(source, CHUNK), encoding.codec, errors="strict", newline="")
     return source, text
 
@@ -90,6 +101,14 @@ class Lines:
 
     def close(self) -> None:
         self._text.close()
+
+
+def line_ends(text: str, begin: int, end: int) -> int:
+    """How often a line ends in text[begin:end]: with LF, CR or both."""
+    found = text.count("\n", begin, end)
+    if returns := text.count("\r", begin, end):
+        found += returns - text.count("\r\n", begin, end)
+    return found
 
 
 def too_long(where: str, what: str) -> Invalid:

@@ -1,0 +1,234 @@
+"""What a file is packed in: gzip, or a zip of one file, or of several that are called train, validation and test.
+
+What is inside is written to the disk beside the original while it is read, because every reader needs it more than once
+and some jump about in it. Nothing that a packed file says of its own size is believed.
+"""
+
+import errno
+import gzip
+import re
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from app.core.errors import Invalid
+from app.core.files import RESERVE, megabytes
+from app.datasets import signatures
+from app.datasets.parts import PARTS, part_of
+
+UNPACKED = ".unpacked"
+# Text packs to a third, logs of one line again and again to a hundredth; a bomb to a thousandth.
+MAX_RATIO = 200
+_SURELY_SMALL = 256 * 2**20
+MAX_UNPACKED = 64 * 2**30
+MAX_MEMBERS = 10_000
+MAX_DIRECTORY = 16 * 2**20
+_CHUNK = 2**20
+_LOOK_AT_DISK_EVERY = 64 * 2**20
+# Of the whole work; the rest is reading.
+_SHARE = 0.2
+_WORKBOOK = "xl/workbook.xml"
+_DOCUMENTS = (
+    ("word/document.xml", "is a Word document"),
+    ("ppt/presentation.xml", "is a PowerPoint presentation"),
+    ("xl/workbook.bin", "is a binary Excel workbook (.xlsb)"),
+)
+_TOO_MANY = f"The zip file has more than {MAX_MEMBERS:,} files inside. Headstart reads one, or train, validation and test."
+_SAVE = "Save its table as .xlsx or as CSV (UTF-8) and upload that."
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file to read: the original, or one that was in it. `part`: train, validation or test, where there are several."""
+
+    path: Path
+    name: str
+    part: str | None = None
+
+
+@contextmanager
+def unpacked(
+    original: Path, name: str, folder: Path, progress: Progress
+) -> Iterator[tuple[list[Member], Progress]]:
+    """The files to read, and the progress to tell while they are read, in bytes of theirs.
+
+    What was unpacked lies in `folder` until the block ends. Raises Invalid for a damaged file, a bomb, and for a zip
+    in which it is not clear what to read.
+    """
+    kind = signatures.kind_of(_head(original))
+    if kind not in ("gzip", "zip") or (kind == "zip" and is_workbook(original)):
+        yield [Member(original, name)], progress
+        return
+    unpacker = _Unpacker(original, folder, progress)
+    try:
+        members = unpacker.of_gzip(name) if kind == "gzip" else unpacker.of_zip(name)
+        yield members, unpacker.rest(progress)
+    finally:
+        for number in range(len(PARTS)):
+            _place(folder, number).unlink(missing_ok=True)
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a zip is an .xlsx."""
+    _refuse_endless(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _WORKBOOK in archive.namelist()
+    except _BROKEN:
+        return False
+
+
+def _refuse_endless(path: Path) -> None:
+    """zipfile reads the whole list of files into memory, so that list is looked at first."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65_557))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end >= 0 and int.from_bytes(tail[end + 12 : end + 16], "little") > MAX_DIRECTORY:
+        raise Invalid(_TOO_MANY, kind="file")
+
+
+class _Unpacker:
+    def __init__(self, original: Path, folder: Path, progress: Progress) -> None:
+        self._original, self._folder, self._progress = original, folder, progress
+        self._packed = original.stat().st_size
+        self._total = 0
+
+    def rest(self, progress: Progress) -> Progress:
+        """Turns bytes of the files into bytes of the original."""
+        begun = int(_SHARE * self._packed)
+        return lambda done: progress(begun + int(done * (self._packed - begun) / max(1, self._total)))
+
+    def of_gzip(self, name: str) -> list[Member]:
+        inner = re.sub(r"\.gz(?:ip)?$", "", name.strip(), flags=re.IGNORECASE)
+        with self._original.open("rb") as file:
+            try:
+                with gzip.GzipFile(fileobj=file) as stream:
+                    self._copy(stream, 0, inner, file.tell)
+            except _BROKEN as error:
+                raise _damaged("gzip file", error) from error
+        return [self._member(0, inner, None)]
+
+    def of_zip(self, name: str) -> list[Member]:
+        try:
+            with self._original.open("rb") as file, zipfile.ZipFile(file) as archive:
+                chosen = _choose(archive, name)
+                for number, (info, _) in enumerate(chosen):
+                    with archive.open(info) as stream:
+                        self._copy(stream, number, info.filename, file.tell)
+        except _BROKEN as error:
+            raise _damaged("zip file", error) from error
+        return [self._member(number, info.filename, part) for number, (info, part) in enumerate(chosen)]
+
+    def _member(self, number: int, name: str, part: str | None) -> Member:
+        path = _place(self._folder, number)
+        head = _head(path)
+        if not head:
+            raise Invalid(f"{_base(name)} inside the packed file is empty.", kind="file")
+        if signatures.kind_of(head) == "gzip" or (
+            signatures.kind_of(head) == "zip" and not is_workbook(path)
+        ):
+            raise Invalid(
+                f"{_base(name)} inside the packed file is packed once more. Unpack it and upload what is inside.",
+                kind="file",
+            )
+        return Member(path, _base(name), part)
+
+    def _copy(
+        self, stream: IO[bytes] | gzip.GzipFile, number: int, name: str, position: Callable[[], int]
+    ) -> None:
+        most = max(_SURELY_SMALL, MAX_RATIO * self._packed)
+        with _place(self._folder, number).open("wb") as sink:
+            while chunk := stream.read(_CHUNK):
+                self._total += len(chunk)
+                if self._total > min(most, MAX_UNPACKED):
+                    raise Invalid(
+                        f"{_base(name)} grows to more than {megabytes(min(most, MAX_UNPACKED))} when it is unpacked, and "
+                        f"the packed file has {megabytes(self._packed)}: no text packs that well. Unpack it yourself "
+                        "and upload what you need of it.",
+                        kind="file",
+                    )
+                looks = self._total % _LOOK_AT_DISK_EVERY < len(chunk)
+                if looks and shutil.disk_usage(self._folder).free < RESERVE:
+                    raise OSError(errno.ENOSPC, "reserve reached")
+                sink.write(chunk)
+                self._progress(int(_SHARE * position()))
+
+
+def _choose(archive: zipfile.ZipFile, name: str) -> list[tuple[zipfile.ZipInfo, str | None]]:
+    """The members to read. Raises Invalid."""
+    infos = archive.infolist()
+    if len(infos) > MAX_MEMBERS:
+        raise Invalid(_TOO_MANY, kind="file")
+    names = {info.filename for info in infos}
+    for inside, what in _DOCUMENTS:
+        if inside in names:
+            raise Invalid(f"The file {what}. {_SAVE}", kind="file")
+    if "mimetype" in names and "content.xml" in names:
+        raise Invalid(f"The file is an OpenDocument file, as of LibreOffice. {_SAVE}", kind="file")
+    files = [info for info in infos if not info.is_dir() and not _is_clutter(info.filename)]
+    if not files:
+        raise Invalid(f"{name} has no file inside. Choose one with a table or a text in it.", kind="file")
+    if locked := next((info for info in files if info.flag_bits & 1), None):
+        raise Invalid(
+            f"{_base(locked.filename)} inside the zip file has a password. Unpack it and upload what is inside.",
+            kind="file",
+        )
+    if len(files) == 1:
+        return [(files[0], None)]
+    parts = [part_of(info.filename) for info in files]
+    if None not in parts and len(set(parts)) == len(parts) and "train" in parts:
+        found = zip(files, parts, strict=True)
+        return sorted(found, key=lambda pair: PARTS.index(pair[1] or "train"))
+    raise Invalid(
+        f"The zip file has {len(files):,} files inside: {listed([info.filename for info in files])}. Pack only the one to read, "
+        "or name them train, validation and test.",
+        kind="file",
+    )
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    names = [_base(name) for name in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _is_clutter(name: str) -> bool:
+    """What macOS and Windows put into a zip by themselves."""
+    path = PurePosixPath(name)
+    return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def _damaged(what: str, error: Exception) -> Exception:
+    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+        return error  # the disk
+    if isinstance(error, NotImplementedError):
+        return Invalid(
+            f"The {what} is packed by a method that Headstart doesn't know. Pack it again.", kind="file"
+        )
+    return Invalid(
+        f"The {what} is damaged or was cut off, perhaps by a download that broke. Get it again and upload that.",
+        kind="file",
+    )
+
+
+def _base(name: str) -> str:
+    """The name without folders, in one line: it comes from the file."""
+    base = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(char if char.isprintable() else " " for char in base)[:100] or "a file"
+
+
+def _place(folder: Path, number: int) -> Path:
+    return folder / f"{UNPACKED}-{number}"
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(8)

@@ -1,0 +1,21 @@
+"""The parts of a data set, and which of them a file is, by its name."""
+
+import re
+
+PARTS = ("train", "validation", "test")
+# The column that says of each row which file it came with, where several were uploaded together.
+PART_COLUMN = "split"
+SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def part_of(name: str) -> str | None:
+    """The part that a file's name, or a folder of it, says: "data/train-00000.csv" is train; None where it says none or two."""
+    for step in reversed(re.split(r"[/\\]", name.casefold())):
+        found = {SPELLINGS[word] for word in re.findall(r"[a-z]+", step) if word in SPELLINGS}
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None

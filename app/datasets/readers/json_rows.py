@@ -1,0 +1,153 @@
+"""Rows that are JSON objects, however they stand in the file. The columns are the keys of all rows, in the order of their
+first appearance."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from app.core.errors import Invalid
+from app.datasets.findings import Finding, lines_text, warning
+from app.datasets.header import MAX_COLUMNS
+from app.datasets.profile import Profile
+from app.datasets.readers.json_values import Refused, cell, may_have_half, no_name, whole
+from app.datasets.readers.source import Block, Faults, in_blocks
+
+HELP = 'Write each row as one object on a line of its own, as {"text": "…", "label": "…"}.'
+PANDAS = 'pandas writes that with df.to_json("data.jsonl", orient="records", lines=True).'
+_TELL_EVERY = 8 * 2**20  # bytes
+_LINES_KEPT = 20
+
+# Where a row begins, how it is written, and the object, or why it is none.
+Entry = tuple[int, str, dict[str, Any] | Refused]
+
+
+class JsonRows(ABC):
+    """Strings stay as they are; numbers and booleans become their JSON text; null, NaN and a missing key become "";
+    lists and objects become compact JSON text.
+
+    Opening reads the whole file once for its keys, calls `progress` with half the bytes read, and raises Invalid for
+    the rows that are no object and for keys that can name no column.
+    """
+
+    format: str
+    nothing: str  # what a file without rows holds
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self._scanned = 0
+        self._halved: list[int] = []  # the first lines with half a character
+        self._halves = 0
+        self.names = self._keys(progress)
+        self._scanned = self._taken
+
+    @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """The rows, from the first one at each call."""
+
+    @property
+    @abstractmethod
+    def _taken(self) -> int:
+        """The bytes that the current pass has read."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @property
+    def bytes_read(self) -> int:
+        return (self._scanned + self._taken) // 2
+
+    def _keys(self, progress: Callable[[int], None]) -> list[str]:
+        keys: dict[str, None] = {}
+        faults, rows, told = Faults("json", HELP), 0, 0
+        only: dict[str, Any] = {}
+        for number, line, found in self.entries():
+            if self._taken - told >= 2 * _TELL_EVERY:
+                told = self._taken
+                progress(self.bytes_read)
+            rows += 1
+            if isinstance(found, Refused):
+                if rows == 1:
+                    self._refuse_document(line)
+                faults.add(number, str(found))
+                continue
+            only = found if rows == 1 else {}
+            if found.keys() <= keys.keys():
+                continue
+            for key in found:
+                if key not in keys and (wrong := no_name(key)):
+                    faults.add(number, wrong)
+                keys[key] = None
+            if len(keys) > MAX_COLUMNS:
+                raise Invalid(
+                    f"Up to line {number} the objects have {len(keys):,} different keys, and Headstart reads at most "
+                    f"{MAX_COLUMNS:,} columns. Keep the keys with text and labels only.",
+                    kind="header",
+                )
+        faults.refuse()
+        _refuse_whole(only)
+        if not keys:
+            what = "objects without keys" if rows else self.nothing
+            raise Invalid(f"The file has no rows: it holds {what}. {HELP}", kind="no_rows")
+        return list(keys)
+
+    def _refuse_document(self, line: str) -> None:
+        """Raises Invalid if the first line shows that the file is another kind of JSON."""
+        return
+
+    def blocks(self) -> Iterator[Block]:
+        return in_blocks(self._rows(), len(self.names))
+
+    def _rows(self) -> Iterator[tuple[list[str], int]]:
+        for number, line, found in self.entries():
+            try:
+                if isinstance(found, Refused):
+                    raise found
+                cells = [cell(found.get(name)) for name in self.names]
+            except Refused as refused:
+                faults = Faults("json")
+                faults.add(number, str(refused))
+                faults.refuse()
+                raise AssertionError("refuse raises") from refused
+            if may_have_half(line):
+                repaired = list(map(whole, cells))
+                if repaired != cells:
+                    self._note_half(number)
+                    cells = repaired
+            yield cells, number
+
+    def _note_half(self, line: int) -> None:
+        self._halves += 1
+        if len(self._halved) < _LINES_KEPT:
+            self._halved.append(line)
+
+    def check(self, profile: Profile) -> None:
+        """Opening has seen it all."""
+        return
+
+    def warnings(self, profile: Profile) -> list[Finding]:
+        if not self._halves:
+            return []
+        lines = lines_text(self._halved, self._halves)
+        message = f"Half a character (a \\ud83d without its other half, as in an emoji that was cut) became \ufffd: {lines}."
+        return [warning("characters", message)]
+
+    def used(self) -> dict[str, Any]:
+        return {"format": self.format, "delimiter": None, "header": None}
+
+
+def _refuse_whole(only: dict[str, Any]) -> None:
+    """Raises Invalid for a file of one object that holds the rows of a table: by columns, or as a list under a key."""
+    values = list(only.values())
+    if len(values) == 1 and isinstance(values[0], list) and any(isinstance(item, dict) for item in values[0]):
+        raise Invalid(
+            f"The file is one JSON object with its rows under the key {next(iter(only))[:100]!r}. Save that list alone as "
+            f"a JSON list, or each row on a line of its own. {PANDAS}",
+            kind="json",
+        )
+    if values and all(isinstance(value, dict) and value for value in values):
+        alike = all(value.keys() == values[0].keys() for value in values)
+        if alike and next(iter(values[0])) == "0":
+            raise Invalid(
+                "The file is one JSON object with a column under each key, and Headstart reads a list of rows, or one "
+                f"on each line. {PANDAS}",
+                kind="json",
+            )

@@ -1,0 +1,106 @@
+"""Rows in JSON: an object → cells, with the words for what is none."""
+
+import json
+from collections import Counter
+from typing import Any
+
+_KINDS = {list: "a list", str: "a text", bool: "true or false", int: "a number", type(None): "null"}
+TOO_MANY_DIGITS = "has a number with too many digits; put it in quotes"
+
+
+class Refused(Exception):
+    """A line that is no row, with the reason."""
+
+
+class Number(float):
+    """A number with a fraction or exponent, as it was written: 1.50 is not 1.5 to its author."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "Number":
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+def is_object(line: str) -> bool:
+    """Whether a line is a JSON object."""
+    try:
+        return bool(line.lstrip().startswith("{") and object_of(line) is not None)
+    except Refused:
+        return False
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise Refused(f"has the key {twice[:100]!r} more than once in one object")
+    return found
+
+
+decoder = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_float=Number,
+    parse_constant=lambda name: (
+        None if name == "NaN" else Number(name)
+    ),  # pandas means a missing value by NaN
+)
+
+
+def object_of(line: str) -> dict[str, Any]:
+    """The object that a line is. Raises Refused."""
+    try:
+        found = decoder.decode(line)
+    except json.JSONDecodeError as error:
+        raise Refused(f"is no JSON object: {syntax(error)} at character {error.pos + 1}") from error
+    except RecursionError as error:
+        raise Refused("is nested too deeply") from error
+    except ValueError as error:  # int() takes at most 4,300 digits
+        raise Refused(TOO_MANY_DIGITS) from error
+    return checked(found, line)
+
+
+def checked(found: object, text: str) -> dict[str, Any]:
+    """What was decoded from `text`, if it is an object. Raises Refused."""
+    if not isinstance(found, dict):
+        raise Refused(f"is no JSON object: it is {_KINDS.get(type(found), 'a number')}")
+    if may_have_half(text):
+        return {whole(key): value for key, value in found.items()}
+    return found
+
+
+def syntax(error: json.JSONDecodeError) -> str:
+    return error.msg[:1].lower() + error.msg[1:]
+
+
+def cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, Number):
+        return value.text
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError as error:
+        raise Refused("is nested too deeply") from error
+    except ValueError as error:
+        raise Refused("has a list with a number that is out of range, as 1e999") from error
+
+
+def may_have_half(line: str) -> bool:
+    return "\\ud" in line or "\\uD" in line
+
+
+def whole(text: str) -> str:
+    """U+FFFD for each half of a surrogate pair, which no file can hold."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def no_name(key: str) -> str | None:
+    if not key.strip():
+        return "has a key without a name, which can name no column; give it one"
+    if key.startswith("__"):
+        return f"has the key {key[:100]!r}: names that begin with two underscores are reserved, so rename it"
+    return None

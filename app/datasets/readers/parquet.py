@@ -1,0 +1,191 @@
+"""Parquet: columns of texts, numbers, dates and lists, a batch of rows at a time."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.core.errors import Invalid, Problem
+from app.core.files import megabytes
+from app.datasets import header
+from app.datasets.findings import Finding
+from app.datasets.profile import Profile
+from app.datasets.readers.source import MAX_CELL, Block, in_blocks, too_long
+
+if TYPE_CHECKING:
+    import pyarrow
+
+BATCH = 4096
+_BUFFER = 2**20
+# Dictionaries make a file small whose rows are not: so many times its size may come out of it.
+MAX_RATIO = 500
+_SURELY_SMALL = 256 * 2**20
+_MAX_CHUNK = 2 * 2**30
+_HELP = "Keep the columns with texts, labels, numbers and lists of them."
+
+
+class ParquetTable:
+    """Numbers as they are written in JSON, dates as 2024-05-31, lists and lists of spans as JSON; null is "".
+
+    Raises Invalid on opening for a damaged file, and for columns of a kind that is no text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._size = path.stat().st_size
+        self._rows = self._total = 0
+        try:
+            # Texts come as dictionaries, where the file has them so: a batch may say one long text many times.
+            names = _texts(pq.read_schema(path))
+            self._file = pq.ParquetFile(path, read_dictionary=names, buffer_size=_BUFFER, pre_buffer=False)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _damaged() from error
+        try:
+            self._check_size()
+            self.names = _names(self._file.schema_arrow)
+            self._total = self._file.metadata.num_rows
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def bytes_read(self) -> int:
+        """A guess by the share of the rows."""
+        return self._size * self._rows // max(1, self._total)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def blocks(self) -> Iterator[Block]:
+        return in_blocks(self._cells(), len(self.names))
+
+    def _cells(self) -> Iterator[tuple[tuple[str, ...], int]]:
+        import pyarrow as pa
+
+        chars, most = 0, max(_SURELY_SMALL, MAX_RATIO * self._size)
+        try:
+            for batch in self._file.iter_batches(batch_size=max(1, BATCH * 16 // (16 + len(self.names)))):
+                columns = [
+                    _cells_of(column, name) for name, column in zip(self.names, batch.columns, strict=True)
+                ]
+                for cells in zip(*columns, strict=True):
+                    self._rows += 1
+                    length = sum(map(len, cells))
+                    chars += length
+                    if length > MAX_CELL and max(map(len, cells)) > MAX_CELL:
+                        raise too_long(f"row {self._rows}", "has a cell that is longer")
+                    if chars > most:
+                        raise Invalid(
+                            f"Up to row {self._rows:,} the file has more than {megabytes(most)} of text, and is itself "
+                            f"{megabytes(self._size)}: no text packs that well. Save it as CSV and upload what you need.",
+                            kind="file",
+                        )
+                    yield cells, self._rows
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise _damaged(self._rows + 1) from error
+
+    def _check_size(self) -> None:
+        metadata = self._file.metadata
+        if metadata.num_columns > 50 * header.MAX_COLUMNS:
+            header.refuse_too_many(metadata.num_columns)
+        for group in range(metadata.num_row_groups):
+            about = metadata.row_group(group)
+            for column in range(about.num_columns):
+                size = about.column(column).total_uncompressed_size
+                if size > _MAX_CHUNK:
+                    raise Invalid(
+                        f"The column {about.column(column).path_in_schema} has {megabytes(size)} in one piece (row group). "
+                        "Save the file again with smaller row groups, or as CSV.",
+                        kind="file",
+                    )
+
+    def check(self, profile: Profile) -> None:
+        if not profile.rows:
+            raise Invalid(
+                f"The file has no rows, only columns: {', '.join(self.names[:10])}. Choose a file with rows.",
+                kind="no_rows",
+            )
+
+    def warnings(self, profile: Profile) -> list[Finding]:
+        return []
+
+    def used(self) -> dict[str, Any]:
+        return {"format": "parquet", "delimiter": None, "header": None}
+
+
+def _texts(schema: "pyarrow.Schema") -> list[str]:
+    import pyarrow.types as kinds
+
+    return [
+        field.name for field in schema if kinds.is_string(field.type) or kinds.is_large_string(field.type)
+    ]
+
+
+def _names(schema: "pyarrow.Schema") -> list[str]:
+    header.refuse_too_many(len(schema))
+    problems: list[Problem] = [
+        {"where": f"column {field.name[:100]}", "message": f"holds {str(field.type)[:100]}"}
+        for field in schema
+        if not _is_readable(field.type)
+    ]
+    if problems:
+        message = f"Headstart can't read the {problems[0]['where']}, which {problems[0]['message']}."
+        more = f" {len(problems) - 1} more columns are like that." if len(problems) > 1 else ""
+        raise Invalid(f"{message} {_HELP}{more}", problems[: header.MAX_PROBLEMS], kind="parquet")
+    return header.names(schema.names, 1)
+
+
+def _is_readable(kind: "pyarrow.DataType") -> bool:
+    import pyarrow.types as kinds
+
+    if kinds.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
+        inner = kind.value_type
+        # Spans: {start, end, label}.
+        return _is_plain(inner) or (kinds.is_struct(inner) and all(_is_plain(field.type) for field in inner))
+    return _is_plain(kind)
+
+
+def _is_plain(kind: "pyarrow.DataType") -> bool:
+    import pyarrow.types as kinds
+
+    return any(
+        is_one(kind)
+        for is_one in (
+            *(kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_boolean),
+            *(kinds.is_decimal, kinds.is_date, kinds.is_timestamp, kinds.is_time, kinds.is_null),
+        )
+    )
+
+
+def _cells_of(column: "pyarrow.Array", name: str) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as kinds
+
+    kind = column.type
+    if kinds.is_dictionary(kind):
+        values = _cells_of(column.dictionary, name)
+        return ["" if place is None else values[place] for place in column.indices.to_pylist()]
+    if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
+        return ["" if value is None else _json(value) for value in column.to_pylist()]
+    if kinds.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    if not (kinds.is_string(kind) or kinds.is_large_string(kind)):
+        column = column.cast(pa.string())
+    return ["" if value is None else value for value in column.to_pylist()]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _damaged(row: int | None = None) -> Invalid:
+    where = f" from row {row:,} on" if row else ""
+    return Invalid(
+        f"The Parquet file is damaged{where}, or was cut off. Get it again, or save its rows as CSV.",
+        kind="file",
+    )

@@ -1,0 +1,235 @@
+"""An Excel workbook: one of its sheets as a table, row by row.
+
+Cells are what Excel shows without its formats: 3 for 3,00 €, 2024-05-31 for a date, true or false, the last value of a
+formula. openpyxl keeps one list of all texts in memory, so its size is looked at first.
+"""
+
+import datetime
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from app.core.errors import HeadstartError, Invalid
+from app.core.files import megabytes
+from app.datasets import title
+from app.datasets.findings import Finding, warning
+from app.datasets.options import ReadOptions
+from app.datasets.profile import Profile
+from app.datasets.readers.csv_table import CsvTable
+from app.datasets.readers.source import Block, in_blocks
+
+if TYPE_CHECKING:
+    from openpyxl.workbook import Workbook
+
+MAX_TEXTS = 128 * 2**20  # of sharedStrings.xml
+MAX_SHEET = 4 * 2**30
+MAX_RATIO = 200
+MAX_ROWS = 1_048_576  # Excel's own limit
+_SMALL = 64 * 2**20
+_LOOKED_AT = 50
+_MAX_WIDTH = 16_384
+_CSV = "In Excel, save the sheet as CSV (UTF-8) and upload that."
+
+Row = tuple[list[str], int]
+
+
+def open_workbook(path: Path, options: ReadOptions) -> "SheetTable":
+    """Raises Invalid for a workbook that is damaged, too big, without rows, or without the sheet that was asked for."""
+    _bounded(path)
+    from openpyxl import load_workbook
+
+    file = path.open("rb")  # by its path openpyxl would refuse a name without .xlsx
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and extensions, which are not read
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        return _table(book, file, options)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, Exception) and not isinstance(error, HeadstartError | OSError):
+            raise _damaged() from error  # each part of openpyxl has exceptions of its own for what is damaged
+        raise
+
+
+def _table(book: "Workbook", file: IO[bytes], options: ReadOptions) -> "SheetTable":
+    names = [sheet.title for sheet in book.worksheets]
+    if options.sheet is not None and options.sheet not in names:
+        raise Invalid(
+            f"The workbook has no sheet {options.sheet!r}; there are: {', '.join(names[:20])}.",
+            [{"where": "sheet", "message": f"there is no {options.sheet!r}"}],
+            kind="sheet",
+        )
+    filled: list[SheetRows] = []
+    for sheet in book.worksheets:
+        if options.sheet in (None, sheet.title):
+            rows = SheetRows(file, sheet)
+            if rows.beginning:
+                filled.append(rows)
+    if not filled:
+        raise Invalid(
+            "The workbook has no rows: its sheets are empty. Choose one with a table.", kind="no_rows"
+        )
+    others = [rows.title for rows in filled[1:]]
+    return SheetTable(filled[0], options, others)
+
+
+class SheetRows:
+    """The rows of one sheet that are not blank, each with its number, as csv_table.Rows.
+
+    Cells right of the first row's last one are ragged rows; missing ones are empty.
+    """
+
+    def __init__(self, file: IO[bytes], sheet: Any) -> None:
+        self.ragged = 0
+        self.ragged_rows: list[tuple[int, int]] = []
+        self.title = sheet.title
+        self._file, self._sheet = file, sheet
+        self._size = os.fstat(file.fileno()).st_size
+        self._total = max(1, sheet.max_row or 1)
+        sheet.reset_dimensions()  # what the file says of its size need not be true
+        self._number = 0
+        self._rows = self._filled()
+        self.beginning: list[Row] = []
+        for row in self._rows:
+            self.beginning.append(row)
+            if len(self.beginning) == _LOOKED_AT:
+                break
+        self._next = 0
+
+    @property
+    def bytes_read(self) -> int:
+        """A guess by the share of the rows."""
+        return int(self._size * min(1.0, self._number / self._total))
+
+    @property
+    def titles(self) -> int:
+        """How many rows of the beginning are titles above the table."""
+        sample = [cells for cells, _ in self.beginning]
+        widest = max(map(len, sample))
+        for titles in range(1, min(title.MOST, len(sample) - 2) + 1):
+            below = [cells + [""] * (len(sample[titles]) - len(cells)) for cells in sample[titles:]]
+            if len(sample[titles]) == widest and title.count([*sample[:titles], *below], sure=True):
+                return titles
+        return 0
+
+    def first(self) -> Row | None:
+        self._next += 1
+        return self.beginning[self._next - 1] if self._next <= len(self.beginning) else None
+
+    def blocks(self, width: int, first: Row | None = None) -> Iterator[Block]:
+        return in_blocks(self._fitting(width, first), width)
+
+    def _fitting(self, width: int, first: Row | None) -> Iterator[Row]:
+        if first is not None:
+            yield first
+        for rows in (self.beginning[self._next :], self._rows):
+            for cells, number in rows:
+                if len(cells) > width:
+                    self.ragged += 1
+                    if len(self.ragged_rows) < 20:
+                        self.ragged_rows.append((number, len(cells)))
+                else:
+                    yield cells + [""] * (width - len(cells)), number
+
+    def _filled(self) -> Iterator[Row]:
+        try:
+            for number, values in enumerate(self._sheet.iter_rows(values_only=True), 1):
+                self._number = number
+                if number > MAX_ROWS:
+                    raise Invalid(
+                        f"The sheet {self.title!r} goes on behind row {MAX_ROWS:,}, where Excel's sheets end. {_CSV}",
+                        kind="file",
+                    )
+                if len(values) > _MAX_WIDTH:
+                    raise Invalid(
+                        f"Row {number} has {len(values):,} columns, and Excel's sheets have at most {_MAX_WIDTH:,}. {_CSV}",
+                        kind="file",
+                    )
+                cells = [as_text(value) for value in values]
+                while cells and not cells[-1].strip():
+                    cells.pop()
+                if cells:
+                    yield cells, number
+        except (HeadstartError, OSError):
+            raise
+        except Exception as error:
+            raise _damaged(self._number + 1) from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class SheetTable(CsvTable):
+    """A table whose rows are those of a sheet. `others`: sheets that have rows too and were not read."""
+
+    def __init__(self, rows: SheetRows, options: ReadOptions, others: list[str]) -> None:
+        self._sheet, self._others = rows.title, others
+        super().__init__(rows, None, options, 0 if options.header is not None else rows.titles)
+
+    def warnings(self, profile: Profile) -> list[Finding]:
+        found = super().warnings(profile)
+        if self._others:
+            several = len(self._others) > 1
+            found.append(
+                warning(
+                    f"sheet {self._sheet}",
+                    f"This sheet was read. {'Others have' if several else 'Another has'} rows too: "
+                    f"{', '.join(self._others[:10])}. To read {'one of them' if several else 'it'}, name it below.",
+                )
+            )
+        return found
+
+    def used(self) -> dict[str, Any]:
+        return {**super().used(), "format": "xlsx", "sheet": self._sheet}
+
+    def _ragged_help(self) -> str:
+        return "Remove what stands right of the table, or read the file again without these rows."
+
+
+def as_text(value: Any) -> str:
+    """A cell's value as it would stand in a CSV."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime.datetime):
+        day = value.time() == datetime.time()
+        return str(value.date() if day else value.isoformat(sep=" ", timespec="seconds"))
+    return str(value)
+
+
+def _bounded(path: Path) -> None:
+    """Raises Invalid if what the workbook unpacks to is too big. zipfile reads no more of a member than it says it has."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+    except Exception as error:
+        raise _damaged() from error
+    total, packed = sum(sizes.values()), path.stat().st_size
+    texts = sizes.get("xl/sharedStrings.xml", 0)
+    if total > max(_SMALL, MAX_RATIO * packed) or total > MAX_SHEET:
+        raise Invalid(
+            f"The workbook grows to {megabytes(total)} when it is unpacked, and the file has {megabytes(packed)}: no sheet of "
+            f"texts packs that well. {_CSV}",
+            kind="file",
+        )
+    if texts > MAX_TEXTS:
+        raise Invalid(
+            f"The workbook has {megabytes(texts)} of texts, and Headstart reads at most {megabytes(MAX_TEXTS)} of a workbook. "
+            f"{_CSV} A CSV may have any size.",
+            kind="file",
+        )
+
+
+def _damaged(row: int | None = None) -> Invalid:
+    where = f" (row {row} can't be read)" if row else ""
+    return Invalid(
+        f"The Excel workbook is damaged{where}. Open it in Excel and save it again, or save it as CSV (UTF-8).",
+        [{"where": f"row {row}", "message": "can't be read"}] if row else [],
+        kind="file",
+    )

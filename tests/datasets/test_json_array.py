@@ -1,0 +1,94 @@
+"""A JSON list: read as JSON lines are, however the list is broken into lines."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from app.datasets.encoding import Encoding
+from app.datasets.readers import json_array
+from app.datasets.readers.json_array import JsonArray
+
+from .conftest import Bench, failure
+
+ROWS = [
+    {"text": "a, b", "label": "x", "n": 1.5},
+    {"label": 'y "q" \\', "text": "zwei\u2028drei [1] {2}", "more": [1, {"a": []}]},
+    {"text": "", "n": None},
+    {"text": "😀", "label": "x", "n": -3},
+]
+
+
+def lines_of(text: str) -> list[int]:
+    """The lines where the objects begin, by the standard library's position in the whole text."""
+    decoder, position, found = json.JSONDecoder(), text.index("[") + 1, []
+    while (position := text.find("{", position)) >= 0:
+        found.append(1 + text.count("\n", 0, position))
+        position = decoder.raw_decode(text, position)[1]
+    return found
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv"])
+def test_rows_and_lines(bench: Bench, indent: int | None, end: str, name: str) -> None:
+    text = "\n" + json.dumps(ROWS, indent=indent, ensure_ascii=False) + "\n"
+    view = bench.read(text.replace("\n", end), name)
+    assert (view["options"]["format"], view["columns"]) == ("json", ["text", "label", "n", "more"])
+    assert bench.column(view, "text") == [row["text"] for row in ROWS]
+    assert bench.column(view, "n") == ["1.5", "", "", "-3"]
+    assert bench.column(view, "more") == ["", '[1,{"a":[]}]', "", ""]
+    assert [item["line"] for item in bench.items(view)] == lines_of(text)
+
+
+def test_numbers_stay_as_they_are_written(bench: Bench) -> None:
+    view = bench.read('[{"a": 1.50, "b": 1e3}, {"a": NaN, "b": 123456789012345678901234567890}]', "a.json")
+    assert bench.column(view, "a") == ["1.50", ""]
+    assert bench.column(view, "b") == ["1e3", "123456789012345678901234567890"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_may_lie_across_the_pieces_that_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    rows = [{"text": "ü\r\n\\ " * chance.randint(0, 9), "n": chance.randint(0, 10**6)} for _ in range(300)]
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps(rows, indent=chance.choice((None, 1)), ensure_ascii=False),
+        encoding="utf-8",
+        newline="\r\n",
+    )
+    monkeypatch.setattr(json_array, "CHUNK", chance.randint(1, 50))
+    table = JsonArray(path, Encoding("utf-8-sig"), lambda _: None)
+    texts = [cell for block in table.blocks() for cell in block.columns[0]]
+    table.close()
+    assert texts == [row["text"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "says"),
+    [
+        ('[{"a": "x"},\n {"a": y}]', 2, "expecting value (at character 8"),
+        ('[{"a": "x"}\n {"a": "y"}]', 2, "a comma or ] is needed before '{'"),
+        ('[{"a": "x"},\n {"a": "y"}', 2, "its last ] is missing"),
+        ('[{"a": "x"},\n {"a": "y', 2, "unterminated string"),
+        ('[{"a": "x"},\n\n', 3, "its last ] is missing"),
+        ('[{"a": "x"},\n,{"a": "y"}]', 2, "expecting value"),
+        ('[{"a": "x"}]\n\n{"a": "y"}', 3, "behind the end of the list"),
+    ],
+)
+def test_a_fault_of_the_list_is_told_where_it_is(bench: Bench, content: str, line: int, says: str) -> None:
+    kind, message = failure(bench.read(content, "a.json"))
+    assert kind == "json" and message.startswith(f"Line {line} ") and says in message
+
+
+def test_rows_that_are_no_objects_are_told_together(bench: Bench) -> None:
+    view = bench.read('[{"a": 1},\n3,\n{"a": 2},\n"x"]', "a.json")
+    assert [problem["where"] for problem in view["problems"]] == ["line 2", "line 4"]
+
+
+def test_an_empty_list(bench: Bench) -> None:
+    kind, message = failure(bench.read("[]", "a.json"))
+    assert kind == "no_rows" and "an empty list" in message

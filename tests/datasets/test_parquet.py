@@ -1,0 +1,85 @@
+"""Parquet: values become the cells that JSON lines would give."""
+
+import datetime
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from .conftest import Bench, failure
+
+
+def stored(table: Any, **options: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("values", "cells"),
+    [
+        (["a", " b ", None], ["a", " b ", ""]),
+        ([1, None, -3], ["1", "", "-3"]),
+        ([1.5, 2.0, float("nan")], ["1.5", "2", ""]),
+        (pa.array([0.1, None], pa.float32()), ["0.1", ""]),
+        ([True, False, None], ["true", "false", ""]),
+        ([datetime.date(2024, 5, 31), None], ["2024-05-31", ""]),
+        (pa.array(["x", "y", None, "x"]).dictionary_encode(), ["x", "y", "", "x"]),
+        ([["a", "ü"], [], None], ['["a","ü"]', "[]", ""]),
+        ([[{"start": 0, "end": 1, "label": "P"}]], ['[{"start":0,"end":1,"label":"P"}]']),
+        (pa.array([None, None], pa.null()), ["", ""]),
+        (pa.array(["a"], pa.large_string()), ["a"]),
+    ],
+)
+@pytest.mark.parametrize("rows_a_group", [1, 100])
+def test_values_become_cells(bench: Bench, values: Any, cells: list[str], rows_a_group: int) -> None:
+    table = pa.table({"a": values, "text": ["t"] * len(values)})
+    view = bench.read(stored(table, row_group_size=rows_a_group), "a.parquet")
+    assert (view["state"], view["options"]["format"], view["options"]["encoding"]) == (
+        "ready",
+        "parquet",
+        None,
+    )
+    assert bench.column(view, "a") == cells
+    assert [item["line"] for item in bench.items(view)] == list(range(1, len(cells) + 1))
+
+
+def test_the_name_does_not_matter(bench: Bench) -> None:
+    assert bench.read(stored(pa.table({"text": ["a", "b"]})), "a.csv")["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b"x"],
+        [{"a": 1}],
+        [[["x"]]],
+        [[{"a": {"b": 1}}]],
+        pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+    ],
+)
+def test_what_is_no_text_is_refused_by_name(bench: Bench, values: Any) -> None:
+    view = bench.read(stored(pa.table({"text": ["t"], "odd": values})), "a.parquet")
+    kind, message = failure(view)
+    assert kind == "parquet" and "the column odd, which holds" in message
+    assert [problem["where"] for problem in view["problems"]] == ["column odd"]
+
+
+def test_no_rows(bench: Bench) -> None:
+    kind, message = failure(bench.read(stored(pa.table({"text": pa.array([], pa.string())})), "a.parquet"))
+    assert kind == "no_rows" and "only columns: text" in message
+
+
+def test_a_giant_cell_is_told_by_row(bench: Bench) -> None:
+    kind, message = failure(bench.read(stored(pa.table({"text": ["a", "x" * (11 * 2**20)]})), "a.parquet"))
+    assert kind == "file" and message.startswith("Row 2 has a cell that is longer than 10 MB")
+
+
+def test_it_can_be_read_as_nothing_else(bench: Bench) -> None:
+    content = stored(pa.table({"text": ["a", "b"]}))
+    kind, message = failure(bench.read(content, "a.parquet", format="csv"))
+    assert kind == "file" and "is in the format Parquet" in message
+    kind, message = failure(bench.read("text,label\na,b\n", "a.csv", format="parquet"))
+    assert kind == "file" and "is not in the format Parquet" in message
