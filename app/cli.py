@@ -52,15 +52,18 @@ def web(home: Home = None, port: Port = None) -> None:
     import uvicorn
 
     from app.core.files import make_home
+    from app.core.logs import log_to
     from app.main import create_app
 
     settings = read_settings(home=home, port=port)
     make_home(settings.home)
+    log_to(settings.home / "logs" / "web.log")
     uvicorn.run(
         create_app(settings),
         host=settings.host,
         port=settings.port,
         log_level="info",
+        log_config=None,
         access_log=False,
         server_header=False,
         # An open event stream must not keep a stopping server alive.

@@ -160,8 +160,8 @@ class Launcher:
             prepared = _completed(spec, model, examples, dataset_name)
             problems.extend(step_problems(prepared.spec, prepared.steps))
         if problems:
-            kind = "model" if problems and set(kinds) == {"model"} and len(kinds) == len(problems) else None
-            raise Invalid(Invalid.from_problems(WHAT, problems).message, problems, kind)
+            one = len(set(kinds)) == 1 and len(kinds) == len(problems)
+            raise Invalid.from_problems(WHAT, problems, kinds[0] if one else None)
         assert prepared is not None
         self._files.require_free(COPIES * prepared.model.float32_bytes, "the run's weights and its download")
         return prepared

@@ -18,16 +18,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from app.broker import forget_messages, valkey_command, wait_until_ready
 from app.core.errors import HeadstartError
 from app.core.files import make_home
+from app.core.logs import open_log
 from app.core.settings import Settings
 
 # Web, worker and predictor get this long to end by themselves (a trainer 10 s of it), Valkey afterwards.
 STOP_SECONDS = 20.0
-LOG_BYTES = 10 * 2**20
 PREDICTOR_AFTER_SECONDS = 8.0
 # A child that lives shorter than this ended at once: it is started again after twice as long, up to a minute. It is never given
 # up, for the others work on: a run goes on without a broker, and a full disk may have room again.
@@ -130,7 +129,7 @@ class Manager:
                 self._say(f"The {child.name} process can't be started ({error}); it is tried again.")
 
     def _spawn(self, child: Child) -> None:
-        with _open_log(self._settings.home / "logs" / f"{child.name}.log") as log:
+        with open_log(self._settings.home / "logs" / f"{child.name}.log") as log:
             child.process = subprocess.Popen(
                 child.command,
                 stdin=subprocess.DEVNULL,
@@ -227,14 +226,6 @@ def _answers(host: str, port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=0.5):
         return True
     return False
-
-
-def _open_log(path: Path) -> IO[bytes]:
-    """Appends to a log file; one that has grown large is kept once as NAME.log.1."""
-    path.parent.mkdir(exist_ok=True)
-    if path.exists() and path.stat().st_size > LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("ab")
 
 
 def _signal(child: Child, number: int) -> None:

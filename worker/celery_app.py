@@ -3,13 +3,13 @@
 Two processes, so that "try it" never waits behind a training run.
 """
 
-import logging
 import sys
 from typing import Any
 
 from celery import signals
 
 from app.core.db import Database
+from app.core.logs import log_to
 from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.queue import PREDICT, RUNS, make_celery
@@ -19,8 +19,8 @@ from worker import jobs
 def main() -> None:
     """Runs until SIGTERM. The one argument is the queue: runs or predict."""
     queue = sys.argv[1]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = Settings()
+    log_to(settings.home / "logs" / f"{'worker' if queue == RUNS else 'predictor'}.log")
     migrate(Database(settings.database))
     celery = make_celery(settings)
     if queue == RUNS:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from app.core.logs import open_log
 from app.core.settings import Settings
 
 # Exit codes of a trainer that say more than "it failed".
@@ -34,14 +35,12 @@ class Trainer:
 
     @classmethod
     def start(cls, settings: Settings) -> "Trainer":
-        folder = settings.home / "logs"
-        folder.mkdir(exist_ok=True)
         ours, its = os.pipe()
         os.set_blocking(ours, False)
         os.set_blocking(its, False)
         try:
             # A file, never a pipe that can fill; the trainer turns to the attempt's own log when it gets a run.
-            with (folder / "trainer.log").open("ab") as log:
+            with open_log(settings.home / "logs" / "trainer.log") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "worker.trainer"],
                     stdin=subprocess.PIPE,

@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from app.core import events, queue_order
 from app.core.events import PointValue
+from app.core.reasons import classed
 from app.core.runs import LEASE_SECONDS, MAX_FAILURES, get, lapsed, move, rowcount, state_payload, wind_up
 from app.core.tables import Run
 
@@ -154,6 +155,7 @@ def fail_or_retry(
 
     Returns the new state. Raises LostRun.
     """
+    error = classed(error)
     _fence(session, run_id, attempt, {"failures": Run.failures + 1})
     run = get(session, run_id)
     session.refresh(run)

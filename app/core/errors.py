@@ -44,12 +44,12 @@ class Invalid(HeadstartError):
     status, kind = 422, "invalid"
 
     @classmethod
-    def from_problems(cls, what: str, problems: list[Problem]) -> "Invalid":
+    def from_problems(cls, what: str, problems: list[Problem], kind: str | None = None) -> "Invalid":
         """One sentence out of the faults of `what`; all of them stay in `problems`."""
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         where = f"{first['where']}: " if first["where"] else ""
-        return cls(f"{what}: {where}{first['message']}{more}", problems)
+        return cls(f"{what}: {where}{first['message']}{more}", problems, kind)
 
 
 class NotFound(HeadstartError):

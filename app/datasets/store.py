@@ -6,6 +6,7 @@ import fcntl
 import logging
 import shutil
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -234,9 +235,9 @@ class DatasetStore:
                 what = f"The disk ran full while {dataset.name} was read. Free some space and read the file again."
                 self._fail(dataset.id, HeadstartError(what, kind="disk"))
             else:
-                self._fail(dataset.id, _bug(dataset, error))
+                self._fail(dataset.id, _bug(dataset, error), traceback=traceback.format_exc()[-8000:])
         except Exception as error:
-            self._fail(dataset.id, _bug(dataset, error))
+            self._fail(dataset.id, _bug(dataset, error), traceback=traceback.format_exc()[-8000:])
 
     def _numbers(self, dataset_id: str) -> list[int]:
         folders = self._files.dataset(dataset_id).glob("v*")
@@ -265,9 +266,9 @@ class DatasetStore:
         ready = {"state": "ready", "bytes_read": dataset.bytes, "options": found.used, "error": None}
         self._move(dataset.id, ready, version)
 
-    def _fail(self, dataset_id: str, error: HeadstartError) -> None:
+    def _fail(self, dataset_id: str, error: HeadstartError, **more: str) -> None:
         try:
-            self._move(dataset_id, {"state": "failed", "error": error.as_dict()})
+            self._move(dataset_id, {"state": "failed", "error": {**error.as_dict(), **more}})
         except _Gone:
             shutil.rmtree(self._files.dataset(dataset_id), ignore_errors=True)
 

@@ -95,7 +95,7 @@ class ModelCatalog:
         except NoNetwork as reason:
             raise Invalid(
                 f"There is no network, so hub:{name} can't be looked up ({reason}): choose {self._choices()}.",
-                kind="model",
+                kind="network",
             ) from reason
 
     def _choices(self) -> str:

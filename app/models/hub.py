@@ -104,7 +104,7 @@ def fetch(
     """The absolute folder of a model, for the trainer; a hub model is downloaded, or taken from the hub's cache.
 
     `log` gets lines for the run's log, progress included. `offline`: the cache alone.
-    Raises Invalid (kind "model") for a model that can't be had or is refused, NoSpace.
+    Raises Invalid (kind "network" for a model that can't be had, "model" for one that is refused), NoSpace.
     """
     if info.kind != "hub":
         assert info.path is not None
@@ -119,7 +119,7 @@ def fetch(
         raise Invalid(
             f"The model {info.id} can't be fetched: {reason}. Try again with a network, or choose the starter "
             "or a local model.",
-            kind="model",
+            kind="network",
         ) from reason
     except Unusable as reason:
         raise Invalid(f"The model {info.id} {reason}.", kind="model") from reason

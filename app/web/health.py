@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from app.core import runs
 from app.core.files import RESERVE, megabytes
+from app.core.reasons import CLASSES, class_of
 from app.core.tables import FINAL_STATES, Point, Run
 from app.web.services import Services, ServicesDep
 
@@ -26,7 +27,6 @@ router = APIRouter(include_in_schema=False)  # the schema is that of /api
 # A probe that waits as long as a user would is of no use.
 PATIENCE_SECONDS = 1.0
 STATES = ("queued", "running", "paused", *FINAL_STATES)
-FAILURE_KINDS = ("data", "model", "memory", "disk", "network", "training", "bug")
 GPU_MEMORY = "train/gpu_memory_bytes"
 
 
@@ -100,7 +100,7 @@ def figures(services: Services) -> dict[str, Any]:
             select(kind, func.count()).where(col(Run.state) == "failed").group_by(kind)
         ).all()
         running = session.execute(
-            select(col(Run.id), col(Run.examples_per_second), col(Run.lease_until)).where(
+            select(col(Run.id), col(Run.examples_per_second), runs.lapsed(now)).where(
                 col(Run.state) == "running"
             )
         ).all()
@@ -112,15 +112,15 @@ def figures(services: Services) -> dict[str, Any]:
             for run_id, _, _ in running
             if (value := session.execute(_newest(run_id)).scalar()) is not None
         }
+    failures = dict.fromkeys(CLASSES, 0.0)
+    for name, count in failed:
+        failures[class_of(name)] += count
     path = services.database.path
     return {
         "runs": counts,
-        "failures": {
-            **dict.fromkeys(FAILURE_KINDS, 0.0),
-            **{str(name): float(count) for name, count in failed},
-        },
+        "failures": failures,
         "waited": max(0.0, now - oldest) if oldest is not None else 0.0,
-        "stalled": float(sum(lease is not None and lease < now for _, _, lease in running)),
+        "stalled": float(sum(bool(silent) for _, _, silent in running)),
         "speed": {run_id: speed for run_id, speed, _ in running if speed is not None},
         "gpu_memory": memory,
         "database": float(sum(one.stat().st_size for one in path.parent.glob(f"{path.name}*"))),

@@ -15,6 +15,7 @@ from app.tasks.heldout import Filter
 from app.web import actions, heads, heldout, interpolate, pictures, plots, predicted, standing
 from app.web.heldout import Asked
 from app.web.live import unclaimed
+from app.web.reasons import reason
 from app.web.services import Services
 from app.web.stacks import depth_of, model_here, short
 
@@ -98,6 +99,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
     }
     return {
         "run": view,
+        "reason": reason(services.files, view),
         "spec_json": json.dumps(view["spec"], ensure_ascii=False, indent=2),
         "model": bases[-1].name if bases else short_model(view["spec"].get("model", "")),
         "strategy": _strategy(services, view["spec"]),

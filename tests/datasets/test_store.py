@@ -236,6 +236,7 @@ def test_a_fault_of_ours_fails_the_data_set_with_a_sentence(
     view = bench.store.view(dataset_id)
     assert view["state"] == "failed" and view["error"]["kind"] == HeadstartError.kind
     assert "fault of Headstart (KeyError)" in view["error"]["message"]
+    assert "KeyError" in view["error"]["traceback"]  # folded under it on the page
 
 
 def test_a_failed_reading_leaves_the_original_only(bench: Bench) -> None:

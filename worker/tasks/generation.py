@@ -79,7 +79,8 @@ class Generation(TorchTask):
         if len(bare) > size // 2:
             raise Invalid(
                 f"The model's chat template alone takes {len(bare)} tokens of each prompt: "
-                f"set max_length to {2 * len(bare)} or more."
+                f"set max_length to {2 * len(bare)} or more.",
+                kind="training",
             )
         rows: list[npt.NDArray[np.int32]] = []  # not lists of int: eight times the memory
         learn: list[npt.NDArray[np.bool_]] = []

@@ -79,6 +79,7 @@ def matrices(stack: Stack, wanted: str | list[str]) -> dict[str, nn.Module]:
                 {"where": "strategy.targets", "message": f"no block has a matrix {one!r}; there are {there}"}
                 for one in unknown
             ],
+            kind="training",
         )
     return {name: module for name, module in found.items() if any(_ends(name, one) for one in wanted)}
 
