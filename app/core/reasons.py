@@ -5,26 +5,14 @@
     network    the model hub can't be reached            training   it diverged, or the settings don't fit
     bug        everything that nobody expected: ours
 
-A run's error keeps its class as `kind`. Errors of other places (a request, a file that can't be read) have finer kinds,
-which end up in one of these when they end a run.
+A run's error keeps its class as `kind`. Errors of other places have finer kinds (csv, header, not_found): what has a kind was
+expected, and is about the data unless it is told here.
 """
 
 from typing import Any
 
 CLASSES = ("data", "model", "memory", "disk", "network", "training", "bug")
-_OTHERS = {
-    "invalid": "data",
-    "not_found": "data",
-    "conflict": "data",
-    "too_large": "data",
-    "diverged": "training",
-    "unavailable": "network",
-    # of files that can't be read: app/datasets
-    **dict.fromkeys(
-        ("conll", "csv", "encoding", "file", "header", "json", "no_header", "no_rows", "ragged", "tokens"),
-        "data",
-    ),
-}
+_OTHERS = {"diverged": "training", "unavailable": "network"}
 ADVICE = {
     "data": "Look at the data set, correct what is named here or choose other columns, and start again.",
     "model": "Choose another model, or put its folder right, and start again.",
@@ -37,8 +25,10 @@ ADVICE = {
 
 
 def class_of(kind: object) -> str:
-    """The class of an error's kind; what is unknown is a bug."""
-    return str(kind) if kind in CLASSES else _OTHERS.get(str(kind), "bug")
+    """The class of an error's kind; without one it is a bug."""
+    if not kind:
+        return "bug"
+    return str(kind) if kind in CLASSES else _OTHERS.get(str(kind), "data")
 
 
 def classed(error: dict[str, Any]) -> dict[str, Any]:
