@@ -20,7 +20,7 @@ ADVICE = {
     "disk": "Free some space: delete runs and data sets you don't need, and let `headstart doctor --fix` remove leftovers. Then start again.",
     "network": "Start again when the network is back, or choose a model that is already here.",
     "training": "Change the settings named here and start again.",
-    "bug": "This is a fault of Headstart, not of yours. Start again; if it comes back, report it with the text below.",
+    "bug": "This is a fault of Headstart, not yours. Start again; if it comes back, report it with the text below.",
 }
 
 
