@@ -22,7 +22,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Invalid, NotFound, Problem
 from app.core.files import Files, new_id
-from app.core.spec import RunSpec, parse_spec
+from app.core.spec import FilesSplit, RunSpec, parse_spec
 from app.core.tables import Dataset
 from app.models.catalog import ModelCatalog
 from app.models.defaults import defaults_for, steps_of
@@ -179,7 +179,10 @@ class Launcher:
             version = runs.version_of(session, spec.dataset, spec.dataset_version)
             dataset = session.get(Dataset, spec.dataset)
         assert dataset is not None
-        return spec.model_copy(update={"dataset_version": version.version}), dataset.name
+        settled: dict[str, Any] = {"dataset_version": version.version}
+        if "split" not in spec.model_fields_set and (dataset.options or {}).get("files"):
+            settled["split"] = FilesSplit()  # whoever uploads train and test means them
+        return spec.model_copy(update=settled), dataset.name
 
 
 def _parse(value: Any) -> tuple[RunSpec | None, list[Problem]]:

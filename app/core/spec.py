@@ -13,6 +13,8 @@ from app.core.errors import Invalid, Problem
 from app.core.strategies import Full, Head, Strategy
 from app.core.strict import Strict
 
+PART_COLUMN = "split"  # says which of several files a row came with
+
 
 class Fractions(Strict):
     train: float = Field(default=0.8, gt=0, lt=1)
@@ -54,7 +56,20 @@ class TimeSplit(Fractions):
     column: str = Field(min_length=1)
 
 
-Split = Annotated[RandomSplit | ColumnSplit | GroupSplit | TimeSplit, Field(discriminator="kind")]
+class FilesSplit(Strict):
+    """Each row is in the part of the file it came with; for data that was uploaded as train and test, perhaps validation."""
+
+    kind: Literal["files"] = "files"
+
+    @property
+    def column(self) -> str:
+        """The column that reading such files adds."""
+        return PART_COLUMN
+
+
+Split = Annotated[
+    RandomSplit | ColumnSplit | GroupSplit | TimeSplit | FilesSplit, Field(discriminator="kind")
+]
 
 
 class EarlyStopping(Strict):

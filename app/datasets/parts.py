@@ -3,8 +3,6 @@
 import re
 
 PARTS = ("train", "validation", "test")
-# The column that says of each row which file it came with, where several were uploaded together.
-PART_COLUMN = "split"
 SPELLINGS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from app.core.errors import Invalid
 from app.core.files import Files
-from app.core.spec import ColumnSplit, GroupSplit, RandomSplit, Split, TimeSplit
+from app.core.spec import ColumnSplit, FilesSplit, GroupSplit, RandomSplit, Split, TimeSplit
 from app.datasets.parts import PARTS, SPELLINGS
 from app.datasets.quotas import assign, quotas, strata
 from app.datasets.rows import ROW_ID, line_of
@@ -219,7 +219,7 @@ def _date(value: str) -> float | None:
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
-def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit, line: Where) -> list[str]:
+def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit | FilesSplit, line: Where) -> list[str]:
     said = []
     for index, value in enumerate(values):
         part = SPELLINGS.get(value.strip().casefold())

@@ -7,7 +7,7 @@ from app.core.tables import Dataset, DatasetVersion
 from app.datasets.findings import Finding
 
 # What `options` says until the file was read.
-_UNDECIDED = {
+_UNDECIDED: dict[str, Any] = {
     "format": None,
     "encoding": None,
     "encoding_guessed": False,

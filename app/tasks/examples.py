@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.errors import Invalid, Problem
 from app.core.files import Files
-from app.core.spec import ColumnSplit, GroupSplit, RunSpec, TimeSplit
+from app.core.spec import FilesSplit, RandomSplit, RunSpec
 
 if TYPE_CHECKING:
     from app.datasets.store import DatasetStore
@@ -75,7 +75,7 @@ def load_examples(store: "DatasetStore", files: Files, spec: RunSpec, task: "Tas
         task = task_named(spec.task)
     version = spec.dataset_version or int(store.view(spec.dataset)["version"])
     check_columns(spec, list(store.rows(spec.dataset, 0, 1, version)["columns"]))
-    by = spec.split.column if isinstance(spec.split, ColumnSplit | GroupSplit | TimeSplit) else None
+    by = None if isinstance(spec.split, RandomSplit) else spec.split.column
     wanted = [name for value in spec.columns.values() for name in names_of(value)]
     table = store.table(spec.dataset, version, list(dict.fromkeys(wanted + ([by] if by else []))))
     row_ids: list[int] = table.column(ROW_ID).to_pylist()
@@ -125,7 +125,10 @@ def names_of(value: str | list[str]) -> list[str]:
 def check_columns(spec: RunSpec, there: list[str]) -> None:
     """Raises Invalid with every column of the spec that is not in the file, naming those that are."""
     asked = [(f"columns.{role}", name) for role, value in spec.columns.items() for name in names_of(value)]
-    if isinstance(spec.split, ColumnSplit | GroupSplit | TimeSplit):
+    if isinstance(spec.split, FilesSplit) and spec.split.column not in there:
+        message = "the data did not come as several files, so they can't say the parts: choose another split"
+        raise Invalid.from_problems("The run can't start", [{"where": "split", "message": message}])
+    if not isinstance(spec.split, RandomSplit):
         asked.append(("split.column", spec.split.column))
     names = ", ".join(repr(name) for name in there[:20]) + (" …" if len(there) > 20 else "")
     problems: list[Problem] = [

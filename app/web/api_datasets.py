@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from app.core.errors import Invalid
 from app.datasets.options import AUTO, FORMATS, ReadOptions
+from app.datasets.parts import PARTS
 from app.web import actions, uploads
 from app.web.body import JsonBody
 from app.web.services import DatasetId, ServicesDep
@@ -14,6 +15,18 @@ router = APIRouter(prefix="/api", tags=["data sets"])
 FILE_BODY = {
     "required": True,
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
+FILES_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {part: {"type": "string", "format": "binary"} for part in PARTS},
+                "required": ["train"],
+            }
+        }
+    },
 }
 OPTIONS_BODY = {
     "content": {
@@ -45,6 +58,13 @@ async def upload(
     length = request.headers.get("content-length", "")
     expected = int(length) if length.isdecimal() else None
     return await uploads.receive(services, name, request.stream(), expected)
+
+
+@router.post("/datasets/files", status_code=201, openapi_extra={"requestBody": FILES_BODY})
+async def upload_files(request: Request, services: ServicesDep) -> dict[str, Any]:
+    """Upload two or three files as one data set: a form with the fields train, test and perhaps validation. The column
+    `split` then says which file a row is from, and runs keep to it by themselves ({"kind": "files"})."""
+    return await uploads.receive_form(request, services)
 
 
 @router.post("/datasets/sample", status_code=201)

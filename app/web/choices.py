@@ -58,6 +58,9 @@ def form_context(
         strategy = "full"  # left from another task
     model = _known(services, chosen)
     shown = {**form, **chosen, "dataset": dataset_id, "strategy": strategy}
+    own_files = bool(view and view["options"].get("files"))
+    if moved or "split" not in form:
+        shown["split"] = "files" if own_files else form.get("split", "random").replace("files", "random")
     problems = by_field(actions.problems_of(error), shown_fields(task, way)) if error else {}
     return {
         "form": shown,
@@ -82,7 +85,7 @@ def form_context(
         "offline": services.models.offline,
         "main": MAIN,
         "more": MORE,
-        "splits": SPLITS,
+        "splits": {kind: name for kind, name in SPLITS.items() if kind != "files" or own_files},
         "fractions": FRACTIONS,
         "plain": plain_defaults(),
         "problems": problems,

@@ -20,6 +20,7 @@ SPLITS = {
     "column": "a column says it",
     "group": "by group: a customer, a document",
     "time": "by time: the newest rows test",
+    "files": "as the files were uploaded",
 }
 FRACTIONS = ("train", "validation", "test")
 OTHER, FINISHED = "other", "finished"  # the model is typed, or chosen among the finished runs
@@ -83,9 +84,9 @@ def spec_from_form(form: Mapping[str, str]) -> dict[str, Any]:
         spec["early_stopping"] = {"patience": given["early_stopping"]}
     kind = given.get("split", "random")
     split: dict[str, Any] = {"kind": kind}
-    if kind != "random":
+    if kind not in ("random", "files"):
         split["column"] = given.get("split_column", "")
-    if kind != "column":
+    if kind not in ("column", "files"):
         split.update({name: given[name] for name in FRACTIONS if name in given})
         if "split_seed" in given:
             split["seed"] = given["split_seed"]

@@ -4,9 +4,8 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
-from starlette.datastructures import UploadFile
 
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
 from app.web import entities, pictures, show, uploads
@@ -44,14 +43,7 @@ def listed(request: Request, services: ServicesDep) -> Response:
 @router.post("/data")
 async def upload(request: Request, services: ServicesDep) -> Response:
     """The plain form, for browsers without scripts; the others send PUT /api/datasets."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal():
-        services.files.require_free(2 * int(length), "the upload")
-    async with request.form(max_files=1) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
-            raise Invalid("No file was chosen. Go back and choose one.")
-        view = await uploads.receive(services, file.filename, uploads.file_chunks(file.read), file.size)
+    view = await uploads.receive_form(request, services)
     return redirect(f"/data/{view['id']}")
 
 

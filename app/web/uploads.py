@@ -1,12 +1,18 @@
 """An upload from the network to the disk: 1 MB at a time, never more in memory, nothing left behind when it breaks."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import io
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from fastapi.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
 
-from app.core.errors import NoSpace
+from app.core.errors import Invalid, NoSpace
 from app.datasets.options import ReadOptions
+from app.datasets.parts import PARTS, part_of
 from app.web.services import Services
 
 if TYPE_CHECKING:
@@ -84,6 +90,86 @@ async def receive_bytes(services: Services, name: str, data: bytes) -> dict[str,
         yield data
 
     return await receive(services, name, chunks(), len(data))
+
+
+async def receive_form(request: Request, services: Services) -> dict[str, Any]:
+    """The file, or two or three files, of a form as a new data set."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal():
+        services.files.require_free(2 * int(length), "the upload")
+    async with request.form(max_files=len(PARTS)) as form:
+        files = [
+            (field, file)
+            for field, file in form.multi_items()
+            if isinstance(file, UploadFile) and file.filename
+        ]
+        if not files:
+            raise Invalid("No file was chosen. Go back and choose one.")
+        if len(files) > 1:
+            return await receive_files(services, files, None)
+        file = files[0][1]
+        return await receive(services, file.filename or "", file_chunks(file.read), file.size)
+
+
+async def receive_files(
+    services: Services, files: Sequence[tuple[str, UploadFile]], expected: int | None
+) -> dict[str, Any]:
+    """Several files of a form as one data set, told apart as train, validation and test; `files`: (field, file).
+
+    They are kept as one zip, whose members the field's name tells apart, else the file's. Raises Invalid, NoSpace.
+    """
+    named = _parts_of(files)
+    upload = await run_in_threadpool(
+        services.datasets.begin, " + ".join(file.filename or "" for _, file in named) + ".zip", expected
+    )
+    try:
+        await run_in_threadpool(_pack, upload, named)
+        await run_in_threadpool(upload.commit)
+    except BaseException:
+        upload.abort()
+        raise
+    return await read_patiently(services, upload.id)
+
+
+def _parts_of(files: Sequence[tuple[str, UploadFile]]) -> list[tuple[str, UploadFile]]:
+    """(member of the zip, file) for each. Raises Invalid unless there is a train and each other part at most once."""
+    found: dict[str, tuple[str, UploadFile]] = {}
+    for field, file in files:
+        name = PurePath((file.filename or "").replace("\\", "/")).name
+        part = field if field in PARTS else part_of(name)
+        if part is None:
+            raise Invalid(
+                f"Is {name!r} for training, validation or testing? Call the files train, validation and test, as train.csv; "
+                "or upload one file at a time."
+            )
+        if part in found:
+            raise Invalid(
+                f"Both {found[part][1].filename!r} and {name!r} are for {part}: join them, or rename one."
+            )
+        # The name stays where it says the same as the field, or nothing.
+        told = part_of(name) in (None, part)
+        found[part] = (f"{part}/{name}" if told else f"{part}{PurePath(name).suffix}", file)
+    if "train" not in found or len(found) < 2:
+        raise Invalid(
+            "Files that are uploaded together are train and test, and perhaps validation; one of them is missing."
+        )
+    return [found[part] for part in PARTS if part in found]
+
+
+def _pack(upload: "Incoming", files: Sequence[tuple[str, UploadFile]]) -> None:
+    class Sink(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            upload.write(bytes(data))
+            return len(data)
+
+    with zipfile.ZipFile(Sink(), "w", zipfile.ZIP_STORED) as archive:
+        for name, file in files:
+            with archive.open(name, "w", force_zip64=True) as member:
+                while chunk := file.file.read(BUFFER):
+                    member.write(chunk)
 
 
 async def reread(services: Services, dataset_id: str, options: ReadOptions) -> dict[str, Any]:

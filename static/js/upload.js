@@ -20,16 +20,27 @@ function setUp(zone) {
     problem.textContent = message
   }
 
-  const send = (file) => {
-    if (!file || sending) return
+  // One file, or train, validation and test as one data set.
+  const send = (files) => {
+    if (!files.length || sending) return
     problem.textContent = ""
-    if (file.size === 0) return fail(`${file.name} is empty: choose a file with rows.`)
+    const empty = files.find((file) => file.size === 0)
+    if (empty) return fail(`${empty.name} is empty: choose a file with rows.`)
+    if (files.length > 3) return fail(`${files.length} files are too many: one at a time, or train, validation and test together.`)
+    const names = files.map((file) => file.name).join(" + ")
+    const bytes = files.reduce((sum, file) => sum + file.size, 0)
     // Asked before sending: a browser that is refused in mid-upload shows a broken connection, not the reason.
-    if (2 * file.size > Number(zone.dataset.free)) {
-      return fail(`Too little disk for ${file.name} (${size(file.size)}). Free some space and try again.`)
+    if (2 * bytes > Number(zone.dataset.free)) {
+      return fail(`Too little disk for ${names} (${size(bytes)}). Free some space and try again.`)
     }
+    let body = files[0]
     sending = new XMLHttpRequest()
-    sending.open("PUT", `${zone.dataset.upload}?name=${encodeURIComponent(file.name)}`)
+    if (files.length === 1) sending.open("PUT", `${zone.dataset.upload}?name=${encodeURIComponent(names)}`)
+    else {
+      sending.open("POST", `${zone.dataset.upload}/files`)
+      body = new FormData()
+      for (const file of files) body.append("file", file)
+    }
     sending.upload.addEventListener("progress", ({ loaded, total }) => {
       bar.value = loaded / total
       text.textContent = loaded < total ? `${size(loaded)} of ${size(total)}` : "reading the rows …"
@@ -44,19 +55,19 @@ function setUp(zone) {
     sending.addEventListener("error", () => fail("The upload broke off. Is Headstart still running? Try again."))
     sending.addEventListener("abort", () => fail("Cancelled; nothing was kept."))
     bar.value = 0
-    text.textContent = file.name
+    text.textContent = names
     progress.hidden = false
-    announce(`uploading ${file.name}`)
-    sending.send(file)
+    announce(`uploading ${names}`)
+    sending.send(body)
     cancel.focus()
   }
 
-  input.addEventListener("change", () => send(input.files[0]))
+  input.addEventListener("change", () => send([...input.files]))
   cancel.addEventListener("click", () => sending?.abort())
   zone.addEventListener("submit", (event) => {
     if (event.submitter?.matches("[data-sample]")) return
     event.preventDefault()
-    if (input.files.length) send(input.files[0])
+    if (input.files.length) send([...input.files])
     else input.click() // Enter on the file field submits the form; only Space opens the choice by itself
   })
   let depth = 0 // dragenter and dragleave also come from the children
@@ -77,9 +88,7 @@ function setUp(zone) {
     event.preventDefault()
     depth = 0
     zone.classList.remove("over")
-    const { files } = event.dataTransfer
-    if (files.length > 1) return fail("One file at a time, please.")
-    send(files[0])
+    send([...event.dataTransfer.files])
   })
 }
 

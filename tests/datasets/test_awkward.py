@@ -52,7 +52,7 @@ def changed(workbook: bytes, name: str, change: Callable[[bytes], bytes]) -> byt
     """The zip with one member changed."""
     with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
-    return zip_of({**members, name: change(members[name])})  # type: ignore[arg-type]
+    return zip_of({**members, name: change(members[name])})
 
 
 def sheet(*rows: list[Any]) -> list[list[Any]]:

@@ -12,7 +12,7 @@ from app.datasets.readers.json_array import JsonArray
 
 from .conftest import Bench, failure
 
-ROWS = [
+ROWS: list[dict[str, object]] = [
     {"text": "a, b", "label": "x", "n": 1.5},
     {"label": 'y "q" \\', "text": "zwei\u2028drei [1] {2}", "more": [1, {"a": []}]},
     {"text": "", "n": None},

@@ -45,7 +45,8 @@ def test_gzip_is_unpacked_and_what_is_inside_has_the_name_without_gz(tmp_path: P
 
 
 def test_progress_is_in_bytes_of_the_original(tmp_path: Path) -> None:
-    path, told = zipped(tmp_path, a_csv=TABLE), []
+    path = zipped(tmp_path, a_csv=TABLE)
+    told: list[int] = []
     size = path.stat().st_size
     with unpacked(path, "a.zip", tmp_path, told.append) as (_, progress):
         for done in (0, len(TABLE) // 2, len(TABLE)):
@@ -87,7 +88,7 @@ def test_a_stop_while_unpacking_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_bomb_is_stopped_long_before_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "_SURELY_SMALL", 2**20)
-    written = []
+    written: list[int] = []
     path = zipped(tmp_path, a_csv=b"\0" * (64 * 2**20))
     with (
         pytest.raises(Invalid, match="no text packs that well"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.errors import Invalid
+from app.core.spec import PART_COLUMN
 from app.datasets.findings import Finding
-from app.datasets.parts import PART_COLUMN
 from app.datasets.profile import Profile
 from app.datasets.readers.source import Block, Table
 
