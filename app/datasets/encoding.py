@@ -141,6 +141,11 @@ def after_utf8(path: Path) -> list[Encoding]:
             [{"where": f"line {first_bad}", "message": "has a byte that is not UTF-8"}],
             kind="encoding",
         )
+    return guesses_for(path)
+
+
+def guesses_for(path: Path) -> list[Encoding]:
+    """The encodings that the file's special characters speak for, best first."""
     return [Encoding(codec, guessed=True) for codec in _guesses(_sample(path))]
 
 

@@ -21,6 +21,7 @@ from app.core.errors import Conflict, HeadstartError, Invalid, NotFound
 from app.core.files import ID_PATTERN, Files, read_json
 from app.core.tables import Dataset, DatasetVersion, Run
 from app.datasets import rows as parquet
+from app.datasets.encoding_preview import Reading, readings
 from app.datasets.findings import Finding
 from app.datasets.ingest import PROFILE_FILE, Ingested, ingest
 from app.datasets.options import ReadOptions
@@ -34,6 +35,7 @@ __all__ = ["DatasetStore", "ReadOptions", "Upload"]
 
 MAX_PAGE = 1000
 _TELL_EVERY = 8 * 2**20
+_TELL_SECONDS = 0.5
 _ORPHAN_SECONDS = 3600.0
 _log = logging.getLogger(__name__)
 
@@ -147,6 +149,17 @@ class DatasetStore:
         with self._database.read() as session:
             return [summary(dataset, version) for dataset, version in session.execute(query).all()]
 
+    def encodings(self, dataset_id: str) -> tuple[list[int], list[Reading]]:
+        """See `encoding_preview.readings`; of the original. Raises NotFound, Conflict while it is read."""
+        with self._database.read() as session:
+            dataset = _get(session, dataset_id)
+        if dataset.state == "reading":
+            raise Conflict(f"{dataset.name} is still being read; try again in a moment.")
+        with _still_there(dataset_id):
+            return readings(
+                self._files.version(dataset_id, 1) / ORIGINAL, (dataset.options or {}).get("encoding")
+            )
+
     def rows(self, dataset_id: str, offset: int, limit: int, version: int | None = None) -> dict[str, Any]:
         """A page of at most MAX_PAGE rows. Raises NotFound; Conflict unless the data set is ready."""
         found = self._version(dataset_id, version)
@@ -244,12 +257,13 @@ class DatasetStore:
         return [int(folder.name[1:]) for folder in folders if folder.name[1:].isdecimal()]
 
     def _progress(self, dataset_id: str) -> Any:
-        told = 0
+        told, at = 0, time.monotonic()
 
         def tell(bytes_read: int) -> None:
-            nonlocal told
-            if bytes_read - told >= _TELL_EVERY:
-                told = bytes_read
+            nonlocal told, at
+            # By time too: a packed file of a megabyte may hold a gigabyte, and has to notice that it was deleted.
+            if bytes_read - told >= _TELL_EVERY or time.monotonic() - at >= _TELL_SECONDS:
+                told, at = bytes_read, time.monotonic()
                 self._move(dataset_id, {"bytes_read": bytes_read})
 
         return tell

@@ -1,5 +1,6 @@
 """JSON API: data sets."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -95,6 +96,13 @@ def rows(
 ) -> dict[str, Any]:
     """A window of the rows, each with its permanent row_id and its line in the file."""
     return services.datasets.rows(dataset_id, offset, limit, version)
+
+
+@router.get("/datasets/{dataset_id}/encodings")
+def encodings(dataset_id: DatasetId, services: ServicesDep) -> dict[str, Any]:
+    """How a few encodings read the first lines that are not ASCII: `readings`, the one in use first, and the `lines`' numbers."""
+    lines, found = services.datasets.encodings(dataset_id)
+    return {"lines": lines, "readings": [asdict(one) for one in found]}
 
 
 @router.post("/datasets/{dataset_id}/reread", openapi_extra={"requestBody": OPTIONS_BODY})

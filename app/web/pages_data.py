@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from app.core.errors import NotFound
+from app.datasets.encoding_preview import Reading
 from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
 from app.web import entities, pictures, show, uploads
@@ -89,6 +90,13 @@ async def reread(dataset_id: DatasetId, services: ServicesDep, form: FormFields)
     return redirect(f"/data/{dataset_id}")
 
 
+@router.post("/data/{dataset_id}/encoding")
+async def encoding(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
+    """Read the original in the encoding whose button was pressed; everything else stays as it was asked."""
+    await uploads.reread(services, dataset_id, ReadOptions(encoding=form.get("encoding", "").strip() or AUTO))
+    return redirect(f"/data/{dataset_id}")
+
+
 @router.post("/data/{dataset_id}/delete")
 def delete(dataset_id: DatasetId, services: ServicesDep) -> Response:
     """Delete, then the list."""
@@ -117,6 +125,7 @@ def dataset_context(
         # Where no column can be a label there is nothing to choose.
         "fixed": "tokens" in roles or len(view["columns"] or []) == 1,
         "encodings": ENCODINGS,
+        "readings": _readings(services, view),
         "formats": FORMATS,
         "delimiters": {"tab" if key == "\t" else key: name for key, name in DELIMITERS.items()},
         **(
@@ -125,6 +134,14 @@ def dataset_context(
             else {"bars": None, "label_column": "", "distinct": None}
         ),
     }
+
+
+def _readings(services: Services, view: dict[str, Any]) -> tuple[list[int], list[Reading]]:
+    """What the user is asked to look at where the encoding was guessed, or could not be."""
+    doubtful = view["options"]["encoding_guessed"] or (view["error"] or {}).get("kind") == "encoding"
+    if not doubtful or view["state"] == "reading":
+        return [], []
+    return services.datasets.encodings(view["id"])
 
 
 def chosen_columns(view: dict[str, Any], text: str = "", label: str = "") -> dict[str, str]:

@@ -49,6 +49,7 @@ def test_every_address_of_the_design_is_there(client: TestClient) -> None:
         "/api/datasets": {"put", "get"},
         "/api/datasets/files": {"post"},
         "/api/datasets/{dataset_id}": {"get", "delete"},
+        "/api/datasets/{dataset_id}/encodings": {"get"},
         "/api/datasets/{dataset_id}/rows": {"get"},
         "/api/models": {"get"},
         "/api/runs": {"post", "get"},

@@ -69,3 +69,20 @@ def test_an_unknown_format_is_refused_by_name(client: TestClient, upload: Upload
     answer = client.post(f"/api/datasets/{view['id']}/reread", json={"format": format})
     assert answer.status_code == 422
     assert answer.json()["error"]["problems"][0]["where"] == "format"
+
+
+def test_a_guessed_encoding_is_chosen_with_one_press(client: TestClient, upload: Upload) -> None:
+    view = upload("text,label\nschöne Grüße,x\nplain,y\n".encode("cp1252"), "reviews.csv")
+    page = client.get(f"/data/{view['id']}").text
+    assert "Which of these reads right?" in page and page.count("schöne Grüße") >= 2
+    answer = client.post(f"/data/{view['id']}/encoding", data={"encoding": "windows-1252"})
+    assert answer.status_code == 200 and "Which of these reads right?" not in answer.text
+    assert client.get(f"/api/datasets/{view['id']}").json()["options"]["encoding_guessed"] is False
+    assert client.get(f"/api/datasets/{view['id']}/encodings").json()["lines"] == [2]
+
+
+def test_where_no_encoding_fits_the_candidates_are_shown(client: TestClient, upload: Upload) -> None:
+    good = "schöne Grüße,x\n" * 20
+    view = upload(f"text,label\n{good}".encode() + b"caf\xe9,y\n", "reviews.csv")
+    assert view["state"] == "failed"
+    assert "Which of these reads right?" in client.get(f"/data/{view['id']}").text
