@@ -6,6 +6,7 @@ Expected errors (HeadstartError) end the run at once with their sentence; unexpe
 attempt, and the run is tried again until app.core.runs.MAX_FAILURES.
 """
 
+import faulthandler
 import fcntl
 import json
 import logging
@@ -226,6 +227,7 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
+    faulthandler.enable()  # the end by a signal says where it was
 
 
 def die_with_parent() -> None:
