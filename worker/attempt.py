@@ -50,6 +50,7 @@ class Attempt:
         )
         self.stopping = threading.Event()  # set from a signal's handler
         self.keeping = False  # whether checkpoints are being written
+        self.winding_up = False  # whether it ends already, and only keeps what there is
 
     def say(self, line: str) -> None:
         self.recorder.log("info", line)
@@ -57,10 +58,16 @@ class Attempt:
     def check(self) -> None:
         """Raises Cancelled, LaidAside or LostRun if the attempt is to end. Long work asks now and then."""
         self.recorder.confirm()
+        if self.winding_up:
+            self._check_lost()
+            return
         if self.recorder.cancelled.is_set():
             raise Cancelled
         # While it trains, a pause waits for a place that can be kept.
         if self.stopping.is_set() or (self.recorder.paused.is_set() and not self.keeping):
             raise LaidAside
+        self._check_lost()
+
+    def _check_lost(self) -> None:
         if self.recorder.lost.is_set():
             self.recorder.flush()  # raises LostRun

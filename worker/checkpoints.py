@@ -85,9 +85,14 @@ def save(root: Path, place: Place, groups: Groups, best: Path | None, facts: dic
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    for old in _folders(root)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    thin(root, KEPT)
     return Checkpoint(root / name, place.step, facts)
+
+
+def thin(root: Path, kept: int = 1) -> None:
+    """Removes all but the newest `kept`."""
+    for old in _folders(root)[kept:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def newest(root: Path) -> tuple[Checkpoint | None, list[str]]:

@@ -99,6 +99,10 @@ class Finetune:
 
     def _prepare(self) -> tuple[Part, Part, Part | None]:
         """Rows and model, encoded: train, validation and, if it has been looked at already, test."""
+        self._load()
+        return self._encode_parts()
+
+    def _load(self) -> None:
         spec, recorder = self.spec, self.recorder
         assert spec.max_length is not None and spec.batch_size is not None
         self.attempt.frozen_plan, differences = plan.frozen_plan(
@@ -121,6 +125,9 @@ class Finetune:
         self.attempt.check()
         self.model, self.tokenizer = self.task.load(folder, self._keep_head())
         self.origin = Origin(self.model, folder)
+
+    def _encode_parts(self) -> tuple[Part, Part, Part | None]:
+        examples, recorder = self.examples, self.recorder
         recorder.progress(phase="encoding")
         train_part, validation = (
             self._encode(examples.part("train")),
@@ -137,11 +144,24 @@ class Finetune:
 
     def keep_best(self) -> bool:
         """After a cancel: exports the best weights so far; False if nothing was evaluated yet."""
-        if self.training is None or self.training.best is None:
+        self.attempt.winding_up = True
+        if self.training is not None and self.training.best is not None:
+            self.training.load_best()
+        elif not self._restore():
             return False
-        self.training.load_best()
+        assert self.training is not None
         self._export(self.training, None)
         return True
+
+    def _restore(self) -> bool:
+        """The model with the best weights of the newest checkpoint; False if there is none, or none was evaluated."""
+        if not self.attempt.keeper.any():
+            return False
+        self._load()
+        self.recorder.progress(phase="keeping the best weights")
+        held_out = self.examples.part("test")
+        self.training = Training(self.attempt, self.task, self.model, self.tokenizer, held_out)
+        return self.training.restore(self._encode(self.examples.part("train")))
 
     def _folder(self) -> Path:
         """The folder of the model to begin with. Raises Invalid of kind "model"."""

@@ -81,6 +81,14 @@ class Keeper:
             self._took = self._saved_at - began
         return True
 
+    def any(self) -> bool:
+        """Whether an attempt has written one."""
+        return self._root.is_dir()
+
+    def thin(self) -> None:
+        """Keeps only the newest: the run is over, and may be tried again."""
+        checkpoints.thin(self._root)
+
     def discard(self) -> None:
         """Removes all of them: the run is over."""
         shutil.rmtree(self._root, ignore_errors=True)

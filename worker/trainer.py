@@ -89,6 +89,8 @@ def train_run(settings: Settings, run_id: str, attempt: int, pulse: int | None =
         end = _End(this)
         with recorder, helpers:
             try:
+                if run.cancel_requested:
+                    raise Cancelled
                 outcome = finetune.run()
                 end.succeeded(**outcome)
                 if end.written:  # not before: one killed while it measures goes on from its last checkpoint
@@ -102,7 +104,7 @@ def train_run(settings: Settings, run_id: str, attempt: int, pulse: int | None =
                 recorder.log("info", "Cancelled." + (" The best weights so far are kept." if kept else ""))
                 end.cancelled()
                 if end.written:
-                    this.keeper.discard()
+                    this.keeper.thin()
             except NonFiniteLoss as error:
                 end.failed({"kind": "training", "message": str(error), "learning_rate": error.lower})
             except HeadstartError as error:

@@ -2,6 +2,7 @@
 the fitted head to the weights that are measured."""
 
 import os
+import shutil
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -123,13 +124,38 @@ class Training:
             return
         step, kept = self.attempt.keeper.place.step, self._kept or {}
         progress.loss = kept.get("loss")
-        if best := kept.get("best"):
-            self.best = Evaluated(**best, best=True, seconds=0.0, time=time.time())
+        best = self._remember(kept)
         self.recorder.flush()
         self.recorder.go_on(step, kept.get("epoch", 0.0), best["step"] if best else None)
         self.recorder.points(*(PointValue(*point) for point in kept.get("points", ())))
         where = f"goes on behind step {step}" if step else "begins again: there was no checkpoint yet"
         self.recorder.log("info", f"Attempt {self.attempt.number} {where}.")
+
+    def _remember(self, kept: dict[str, Any]) -> dict[str, Any] | None:
+        """The best evaluation that the checkpoint tells of: its weights are the keeper's to bring."""
+        best: dict[str, Any] | None = kept.get("best")
+        if best:
+            self.best = Evaluated(**best, best=True, seconds=0.0, time=time.time())
+        return best
+
+    def restore(self, train_part: Part) -> bool:
+        """Puts the best weights of the newest checkpoint into the model, in place of a training; False if it has none."""
+        self.task.objective(self.model, train_part)
+        self.strategy = self._plan(self._recipe())
+        kept = self.attempt.keeper.begin(self.strategy.groups)
+        line = self.attempt.files.interpolation(self.attempt.run_id)
+        shutil.rmtree(line.with_name(f"{line.name}.part"), ignore_errors=True)  # nothing is measured on it
+        if not self._remember(kept or {}):
+            return False
+        self.load_best()
+        return True
+
+    def _plan(self, recipe: Recipe) -> Plan:
+        strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay, self.spec.seed)
+        if self.task.head_start:
+            stack = stack_of(self.model)
+            return strategy.waiting(self.task.head_start, stack.of(stack.top))
+        return strategy
 
     def _keep(self, progress: Progress) -> None:
         """Writes a checkpoint if it is time for one. Raises LaidAside if the run is to end with it."""
@@ -152,10 +178,7 @@ class Training:
         objective = self.task.objective(self.model, train_part)
         if getattr(self.spec.strategy, "head_first", False) and ranks.first:  # the others get its weights
             self._fit_head_first(objective, train_part, validation)
-        self.strategy = make_plan(self.model, self.spec.strategy, recipe.weight_decay, self.spec.seed)
-        if self.task.head_start:
-            stack = stack_of(self.model)
-            self.strategy = self.strategy.waiting(self.task.head_start, stack.of(stack.top))
+        self.strategy = self._plan(recipe)
         if self.first is not None:
             line = self.attempt.files.interpolation(self.attempt.run_id)
             self.line = Line(self.model, self.strategy, line.with_name(f"{line.name}.part"))
