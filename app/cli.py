@@ -1,4 +1,4 @@
-"""The command line: headstart serve | worker | web | train."""
+"""The command line: headstart serve | worker | web | train, and with app/run_commands.py: runs | pause | … | log."""
 
 import contextlib
 import json
@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 
+from app import run_commands
 from app.core.errors import HeadstartError, Invalid
 from app.core.settings import Settings
 
@@ -224,6 +225,15 @@ def fail(error: HeadstartError) -> NoReturn:
         print(f"  {problem['where']}: {problem['message']}", file=sys.stderr)
     raise SystemExit(1)
 
+
+def _changes(strategy: dict[str, Any], given: list[str]) -> dict[str, Any]:
+    """The fields of --option for a run with this `strategy`; fields of the strategy change it."""
+    found = _options(strategy["kind"], given)
+    changed = found.pop("strategy")
+    return {**found, "strategy": {**strategy, **changed}} if len(changed) > 1 else found
+
+
+run_commands.register(cli, read_settings, _changes)
 
 if __name__ == "__main__":
     main()

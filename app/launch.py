@@ -1,9 +1,11 @@
 """From a spec as it was sent to a queued run: check everything, fill in the defaults, store it, wake a worker."""
 
 import logging
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from app.checks import (
@@ -98,6 +100,13 @@ class Launcher:
             runs.create(session, run_id, spec, version.sha256, self._clock(), prepared.steps, parent)
         self.wake(run_id)
         return run_id
+
+    def clone(self, run_id: str, changes: Mapping[str, Any]) -> str:
+        """Launches a run with the spec of another one, but for `changes`; returns its id. Raises what `launch` raises."""
+        with self._database.read() as session:
+            run = runs.get(session, run_id)
+            taken = {one.name for one in runs.listed(session, 10**6)}
+        return self.launch({**run.spec, "name": another_name(run.name, taken), **changes})
 
     def wake(self, run_id: str) -> None:
         """Tells a worker that this run is queued. If the queue doesn't answer, the reconciler will."""
@@ -231,6 +240,12 @@ def _completed(spec: RunSpec, model: ModelInfo, examples: Examples, dataset_name
         why=why,
         dropped=examples.dropped,
     )
+
+
+def another_name(name: str, taken: Collection[str]) -> str:
+    """'Reviews' → 'Reviews (2)', or the next number that is free."""
+    stem = re.sub(r" \(\d+\)$", "", name)[:190]
+    return next(made for number in count(2) if (made := f"{stem} ({number})") not in taken)
 
 
 def _name(dataset_name: str, model: ModelInfo, spec: RunSpec) -> str:

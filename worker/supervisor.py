@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -17,15 +18,15 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from app.broker import redis_client
-from app.core import attempts, queue_order
+from app.core import attempts, queue_order, workers
 from app.core.attempts import Batch, LostRun
 from app.core.db import Database
 from app.core.errors import NotFound
-from app.core.files import Files
+from app.core.files import Files, new_id
 from app.core.settings import Settings
-from app.core.tables import Run
+from app.core.tables import Run, Worker
 from app.queue import RUNS, Queue
-from worker.processes import Trainer, kill_group
+from worker.processes import Trainer, kill_group, process_start
 from worker.watching import UNHEARD_SECONDS, Watch
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,15 @@ class Supervisor:
         self._current: tuple[str, int] | None = None  # run and attempt
         self._lock = threading.RLock()  # stop() runs in a signal handler
         self._stopping = threading.Event()
+        pid, now = os.getpid(), time.time()
+        self._worker = Worker(
+            id=new_id(),
+            host=socket.gethostname(),
+            pid=pid,
+            pid_started=process_start(pid) or now,
+            started_at=now,
+            heard_at=now,
+        )
 
     def start(self) -> None:
         """Starts the warm trainer and the reconciler (called when the worker is ready)."""
@@ -73,7 +83,7 @@ class Supervisor:
                     return
                 before = session.get(Run, run_id)
                 old = (before.pid, before.pid_started) if before else (None, None)
-                attempt = attempts.claim(session, run_id, time.time())
+                attempt = attempts.claim(session, run_id, time.time(), self._worker.id)
         except OperationalError as error:
             log.warning("no run can be claimed now (%s); the reconciler sends the message again", error)
             return
@@ -116,10 +126,13 @@ class Supervisor:
             except Exception:
                 log.exception("reconciling failed; it is tried again")
             self._stopping.wait(RECONCILE_SECONDS)
+        with contextlib.suppress(OperationalError), self.database.write() as session:
+            workers.leave(session, self._worker.id)
 
     def reconcile(self) -> None:
-        """Queues what a dead worker left running; sends messages again if queued runs have none."""
+        """Says that we are there; queues what a dead worker left running; sends messages again if queued runs have none."""
         with self.database.write() as session:
+            workers.beat(session, self._worker, time.time(), _lives)
             # After a suspended laptop or a clock put forward, all leases have run out: ours is not lost.
             if current := self._current:
                 with contextlib.suppress(LostRun):
@@ -131,6 +144,11 @@ class Supervisor:
             if messages == 0:
                 for run_id in waiting:
                     self.queue.wake(run_id)
+
+
+def _lives(pid: int, started: float) -> bool:
+    found = process_start(pid)
+    return found is not None and abs(found - started) < 0.05
 
 
 def main() -> None:

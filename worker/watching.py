@@ -51,6 +51,7 @@ class Watch:
         self._stopping, self._patience = stopping, patience
         self._unheard, self._heard, self._phase = 0.0, False, ""
         self._cancelled_at: float | None = None
+        self._forced = False  # a cancel that the trainer does not heed
         self._error: dict[str, Any] | None = None  # why we have ended it, where that is its own fault
         self._kills, self._out_of_memory = 0, False
 
@@ -129,6 +130,7 @@ class Watch:
         if wish == "cancel":
             self._cancelled_at = self._cancelled_at or now
             if silent or now - self._cancelled_at > CANCEL_GRACE_SECONDS:
+                self._forced = True
                 self._end()
         return phase
 
@@ -145,7 +147,7 @@ class Watch:
             run = runs.get(session, self._run_id)
             if run.attempt != self._attempt or run.state != "running":
                 return
-            if run.cancel_requested:
+            if run.cancel_requested and (self._forced or code not in OUTSIDE):
                 attempts.finish(session, *mine, "cancelled", now)
             elif error := self._fault(code):
                 if self._out_of_memory:

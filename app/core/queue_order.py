@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from app.core import events
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Invalid
 from app.core.runs import get, state_payload
 from app.core.tables import Run
 
@@ -62,6 +62,13 @@ def move(session: Session, run_id: str, to: Move, now: float) -> None:
     else:
         return
     _tell(session, run_id, now)
+
+
+def checked(to: object) -> Move:
+    """Raises Invalid."""
+    if to not in MOVES:
+        raise Invalid(f"A run moves {', '.join(MOVES[:-1])} or {MOVES[-1]}, not {to!r}.")
+    return to
 
 
 def set_priority(session: Session, run_id: str, priority: int, now: float) -> None:

@@ -182,17 +182,19 @@ def request_retry(session: Session, run_id: str, now: float) -> Run:
 
 
 def remove(session: Session, run_id: str) -> None:
-    """Deletes the record of a run that is over. Its files are the caller's to delete afterwards.
+    """Deletes the record of a run. Its files are the caller's to delete afterwards. Raises what `check_removable` raises."""
+    check_removable(session, run_id)
+    session.execute(delete(Run).where(col(Run.id) == run_id))
 
-    Raises NotFound; Conflict while it is not over, and while another run has it as its model.
-    """
+
+def check_removable(session: Session, run_id: str) -> None:
+    """Raises NotFound; Conflict while the run is not over, and while another run has it as its model."""
     run = get(session, run_id)
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: cancel it before you delete it.")
     if found := children(session, run_id):
         those = "that run" if len(found) == 1 else "those runs"
         raise Conflict(f"The model of this run is the base of {_names(found)}: delete {those} first.")
-    session.execute(delete(Run).where(col(Run.id) == run_id))
 
 
 def children(session: Session, run_id: str) -> list[Run]:

@@ -108,7 +108,7 @@ class Run(SQLModel, table=True):
 
 
 class Worker(SQLModel, table=True):
-    """A process that takes runs from the queue, while it is there; see app.core.workers. `slots`: runs at a time.
+    """A process that takes runs from the queue, while it is there; see app.core.workers.
 
     `id` is new with each process; `pid` with `pid_started` say which process it is, on `host`.
     """
@@ -117,7 +117,6 @@ class Worker(SQLModel, table=True):
     host: str
     pid: int
     pid_started: float
-    slots: int = 1
     started_at: float
     heard_at: float
 

@@ -1,6 +1,5 @@
 """What a user can do with a run or a data set: the functions that pages and the JSON API share."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,11 @@ from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, col
 
-from app.core import runs
-from app.core.clock import rfc3339
+from app.core import queue_order, runs
 from app.core.errors import Conflict, HeadstartError, Invalid, NotFound, Problem, TooLarge
 from app.core.removal import remove_run
 from app.core.spec import RunSpec
-from app.core.tables import FINAL_STATES, Dataset, Event, Run
+from app.core.tables import FINAL_STATES, Dataset, Run
 from app.tasks import task
 from app.web.services import Services
 
@@ -29,7 +27,7 @@ SAMPLE = Path(__file__).parents[1] / "datasets" / "sample.csv"
 
 
 def run_view(services: Services, run_id: str) -> dict[str, Any]:
-    """A run as the API shows it, with `dataset_name`, `checkpoint` and `adapter` (their addresses, None while there is none)."""
+    """A run as the API shows it, with `dataset_name`, its `place` in the queue, `checkpoint` and `adapter` (their addresses, None while there is none)."""
     with services.database.read() as session:
         return run_view_in(services, session, run_id)
 
@@ -38,7 +36,8 @@ def run_view_in(services: Services, session: Session, run_id: str) -> dict[str, 
     """The same out of the caller's snapshot."""
     run = runs.get(session, run_id)
     dataset = session.get(Dataset, run.dataset_id)
-    return _complete(services, run, dataset.name if dataset else run.dataset_id)
+    places = queue_order.places(session) if run.state == "queued" else {}
+    return _complete(services, run, dataset.name if dataset else run.dataset_id, places)
 
 
 def run_views(services: Services) -> list[dict[str, Any]]:
@@ -49,7 +48,8 @@ def run_views(services: Services) -> list[dict[str, Any]]:
         found = list(session.execute(query.limit(MAX_LISTED)).scalars())
         for run in found:  # otherwise the view would fetch each of them after all
             set_committed_value(run, "results", None)
-        views = [_complete(services, run, names.get(run.dataset_id, run.dataset_id)) for run in found]
+        places = queue_order.places(session)
+        views = [_complete(services, run, names.get(run.dataset_id, run.dataset_id), places) for run in found]
     for view in views:
         del view["results"]
     return views
@@ -75,6 +75,31 @@ def resume(services: Services, run_id: str) -> dict[str, Any]:
         queued = runs.request_resume(session, run_id, services.clock()).state == "queued"
     if queued:
         services.launcher.wake(run_id)
+    return run_view(services, run_id)
+
+
+def retry(services: Services, run_id: str) -> dict[str, Any]:
+    """Queues a failed or cancelled run again, and wakes a worker. Raises NotFound, Conflict."""
+    with services.database.write() as session:
+        runs.request_retry(session, run_id, services.clock())
+    services.launcher.wake(run_id)
+    return run_view(services, run_id)
+
+
+def move(services: Services, run_id: str, value: Any) -> dict[str, Any]:
+    """Moves a queued run within the queue: `value` is {"to": …} or {"priority": …}. Raises Invalid, NotFound, Conflict."""
+    fields = value if isinstance(value, dict) else {}
+    if len(fields) != 1 or not set(fields) <= {"to", "priority"}:
+        raise Invalid('Send {"to": "first"} (or up, down, last), or {"priority": 1}.')
+    priority = fields.get("priority", 0)
+    most = queue_order.MAX_PRIORITY
+    if isinstance(priority, bool) or not isinstance(priority, int) or not -most <= priority <= most:
+        raise Invalid(f"A priority is a whole number from {-most:,} to {most:,}, not {priority!r}.")
+    with services.database.write() as session:
+        if "to" in fields:
+            queue_order.move(session, run_id, queue_order.checked(fields["to"]), services.clock())
+        else:
+            queue_order.set_priority(session, run_id, priority, services.clock())
     return run_view(services, run_id)
 
 
@@ -158,35 +183,6 @@ def adapter_path(services: Services, run_id: str) -> Path:
     return path
 
 
-def log_records(session: Session, run_id: str, newest: int | None = None) -> list[dict[str, Any]]:
-    """The lines of a run's log, oldest first: [{"seq", "time", "level", "message"}]."""
-    query = select(Event).where(col(Event.run_id) == run_id, col(Event.kind) == "log")
-    query = query.order_by(col(Event.seq).desc())
-    if newest is not None:
-        query = query.limit(newest)
-    found = list(session.execute(query).scalars())[::-1]
-    return [{"seq": event.seq, "time": rfc3339(event.time), **event.payload} for event in found]
-
-
-def log_text(services: Services, run_id: str) -> Iterator[str]:
-    """The whole log as text: what the run reported, then what each attempt's process printed."""
-    with services.database.read() as session:
-        runs.get(session, run_id)
-        records = log_records(session, run_id)
-    folder = services.files.run(run_id)
-
-    def lines() -> Iterator[str]:
-        for record in records:
-            yield f"{record['time']} {record.get('level', 'info')}: {record.get('message', '')}\n"
-        for path in sorted(folder.glob("attempt-*/log.txt"), key=lambda path: (len(path.parent.name), path)):
-            if path.stat().st_size:
-                yield f"\n--- {path.parent.name}: what its process printed ---\n"
-                with path.open(encoding="utf-8", errors="replace") as file:
-                    yield from file
-
-    return lines()
-
-
 def sample_bytes() -> bytes:
     """The sample data set that comes with Headstart. Raises NotFound in a broken installation."""
     try:
@@ -200,8 +196,12 @@ def problems_of(error: HeadstartError) -> list[Problem]:
     return list(error.problems) or [{"where": "", "message": error.message}]
 
 
-def _complete(services: Services, run: Run, dataset_name: str) -> dict[str, Any]:
+def _complete(
+    services: Services, run: Run, dataset_name: str, places: dict[str, tuple[int, str]]
+) -> dict[str, Any]:
     view = runs.view(run, services.clock())
+    # How many start before it, and the name of the run that it stands behind.
+    view["place"], view["behind"] = places.get(run.id, (None, ""))
     has_zip = run.state in FINAL_STATES and services.files.checkpoint_zip(run.id).is_file()
     view["dataset_name"] = dataset_name
     has_adapter = run.state in FINAL_STATES and services.files.adapter_zip(run.id).is_file()

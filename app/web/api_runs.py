@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from app.core import events, runs
+from app.core import events, queue_order, run_log, runs, workers
+from app.core.errors import Invalid
 from app.web import actions
 from app.web.body import JsonBody
 from app.web.download import Download
@@ -36,6 +37,36 @@ ALPHA_BODY = {
                     }
                 },
             }
+        }
+    },
+}
+MOVE_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "properties": {
+                    "to": {"enum": list(queue_order.MOVES)},
+                    "priority": {
+                        "type": "integer",
+                        "minimum": -queue_order.MAX_PRIORITY,
+                        "maximum": queue_order.MAX_PRIORITY,
+                        "description": "0 is what every run begins with",
+                    },
+                },
+            }
+        }
+    },
+}
+CLONE_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "description": "fields of RunSpec that differ from this run's"}
         }
     },
 }
@@ -85,6 +116,13 @@ def listed(services: ServicesDep) -> list[dict[str, Any]]:
     return actions.run_views(services)
 
 
+@router.get("/workers")
+def workers_there(services: ServicesDep) -> list[dict[str, Any]]:
+    """The processes that take runs from the queue. `alive`: heard of within the last quarter of a minute."""
+    with services.database.read() as session:
+        return workers.views(session, services.clock())
+
+
 @router.get("/runs/{run_id}")
 def one(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
     """A run: its state and progress, final metrics on the held-out part, baselines, spec, error."""
@@ -125,6 +163,26 @@ def resume(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
     return actions.resume(services, run_id)
 
 
+@router.post("/runs/{run_id}/retry")
+def retry(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+    """Queue a failed or cancelled run again: it goes on from its checkpoint, `checkpoint_step`; 0: it begins again."""
+    return actions.retry(services, run_id)
+
+
+@router.post("/runs/{run_id}/move", openapi_extra={"requestBody": MOVE_BODY})
+def move_in_queue(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
+    """Move a queued run within the queue, {"to": "first"}, or give it a priority, {"priority": 1}: higher ones start first."""
+    return actions.move(services, run_id, body)
+
+
+@router.post("/runs/{run_id}/clone", status_code=201, openapi_extra={"requestBody": CLONE_BODY})
+def clone(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, str]:
+    """Start a new run with the spec of this one, but for the fields in the body: {} repeats it."""
+    if not isinstance(body, dict):
+        raise Invalid('Send the fields that differ as a JSON object, for example {"seed": 2}.')
+    return {"id": services.launcher.clone(run_id, body), "state": "queued"}
+
+
 @router.delete("/runs/{run_id}")
 def delete(run_id: RunId, services: ServicesDep) -> dict[str, int]:
     """Delete a run that is over, with its curves, model and log."""
@@ -134,7 +192,9 @@ def delete(run_id: RunId, services: ServicesDep) -> dict[str, int]:
 @router.get("/runs/{run_id}/log", response_class=StreamingResponse)
 def log(run_id: RunId, services: ServicesDep) -> StreamingResponse:
     """The log as text."""
-    return StreamingResponse(actions.log_text(services, run_id), media_type="text/plain; charset=utf-8")
+    return StreamingResponse(
+        run_log.text(services.database, services.files, run_id), media_type="text/plain; charset=utf-8"
+    )
 
 
 @router.head("/runs/{run_id}/checkpoint.zip", response_class=FileResponse, include_in_schema=False)

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from app.core import events, queue_order, runs
+from app.core import events, queue_order, runs, workers
 from app.core.clock import Clock, rfc3339
 from app.core.db import Database
 from app.core.tables import FINAL_STATES, Event, Run
@@ -31,8 +31,8 @@ PAGE = 500
 QUEUE_SIZE = 2000
 # Runs that are not over in the summary: as many as the list of runs shows.
 MAX_ACTIVE = 500
-# So long the first run of an idle queue may wait before its page asks whether there is a worker at all.
-UNCLAIMED_SECONDS = 30.0
+# So long a run may wait before its page says that no worker is there: one that starts takes a few seconds.
+UNCLAIMED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class Summary:
 
 
 def summarise(database: Database, now: float) -> dict[str, Any]:
-    """{"counts": {state: n}, "runs": [state payloads of the runs that are not over, running ones first]}
+    """{"counts": {state: n}, "runs": [state payloads of the runs that are not over, running ones first], "workers": [{"id", "alive", "runs"}]}
 
     Beside its payload each run says what no event tells: `stalled` and `unclaimed`, which come by time passing, and its
     `place` in the queue, which changes when others end.
@@ -258,22 +258,25 @@ def summarise(database: Database, now: float) -> dict[str, Any]:
         counts = runs.counts(session)
         query = select(Run).where(col(Run.state).not_in(FINAL_STATES))
         query = query.order_by(col(Run.state) == "queued", col(Run.created_at).desc())
-        waiting = {run_id: place for place, run_id in enumerate(queue_order.queued_ids(session))}
+        places, there = queue_order.places(session), workers.views(session, now)
+        alive = any(one["alive"] for one in there)
         active = [
             {
                 **runs.state_payload(run),
                 "stalled": runs.is_lost(run, now),
-                "unclaimed": unclaimed(run, waiting.get(run.id), counts.get("running", 0), now),
-                "place": waiting.get(run.id),
+                "unclaimed": unclaimed(run, alive, now),
+                "place": places.get(run.id, (None, ""))[0],
+                "behind": places.get(run.id, (None, ""))[1],
             }
             for run in session.execute(query.limit(MAX_ACTIVE)).scalars()
         ]
-    return {"counts": counts, "runs": active}
+    seen = [{"id": one["id"], "alive": one["alive"], "runs": len(one["runs"])} for one in there]
+    return {"counts": counts, "runs": active, "workers": seen}
 
 
-def unclaimed(run: Run, place: int | None, running: int, now: float) -> bool:
-    """Whether a run is next, nothing else runs, and still no worker has taken it: perhaps there is none."""
-    return place == 0 and not running and not run.attempt and now - run.created_at > UNCLAIMED_SECONDS
+def unclaimed(run: Run, alive: bool, now: float) -> bool:
+    """Whether a run waits and no worker is there to take it."""
+    return run.state == "queued" and not alive and now - run.queued_at > UNCLAIMED_SECONDS
 
 
 def _live(event: Event) -> LiveEvent:

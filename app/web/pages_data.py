@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from app.core.errors import NotFound
+from app.core.files import folder_bytes
 from app.datasets.encoding_preview import Reading
 from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
@@ -120,6 +121,7 @@ def dataset_context(
         "page": page,
         "profile": profile.get("columns", {}),
         "users": users,
+        "frees": folder_bytes(services.files.dataset(view["id"])),
         "entities": entities.preview(page["items"], roles) if page else [],
         "roles": roles,
         # Where no column can be a label there is nothing to choose.

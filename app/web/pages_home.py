@@ -19,6 +19,7 @@ def home(request: Request, services: ServicesDep, q: str = "") -> Response:
         request,
         "home.html",
         rows=show.run_rows(services, q),
+        **show.worker_rows(services),
         query=q,
         datasets=services.datasets.views()[:5],
         free=services.files.free_bytes(),
@@ -29,6 +30,12 @@ def home(request: Request, services: ServicesDep, q: str = "") -> Response:
 def rows(services: ServicesDep, q: str = "") -> HTMLResponse:
     """The table's rows alone: what the list fetches when a run begins or ends."""
     return HTMLResponse(services.pages.fragment("_run_rows.html", rows=show.run_rows(services, q), query=q))
+
+
+@router.get("/workers")
+def workers(services: ServicesDep) -> HTMLResponse:
+    """The workers alone: what the list fetches when one comes, goes or falls silent."""
+    return HTMLResponse(services.pages.fragment("_workers.html", **show.worker_rows(services)))
 
 
 @router.post("/sample")

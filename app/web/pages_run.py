@@ -78,6 +78,20 @@ def resume(run_id: RunId, services: ServicesDep) -> Response:
     return redirect(f"/runs/{run_id}")
 
 
+@router.post("/runs/{run_id}/retry")
+def retry(run_id: RunId, services: ServicesDep) -> Response:
+    """Try again, then the page."""
+    actions.retry(services, run_id)
+    return redirect(f"/runs/{run_id}")
+
+
+@router.post("/runs/{run_id}/move")
+def move_in_queue(run_id: RunId, services: ServicesDep, form: FormFields) -> Response:
+    """Move within the queue, then the page whose button it was."""
+    actions.move(services, run_id, {"to": form.get("to")})
+    return redirect("/" if form.get("back") == "list" else f"/runs/{run_id}")
+
+
 @router.post("/runs/{run_id}/interpolate")
 def interpolate(run_id: RunId, services: ServicesDep, form: FormFields) -> Response:
     """Another point of the line becomes the download, then the page again."""

@@ -36,6 +36,7 @@ class Pages:
             size=megabytes,
             score=score,
             rate=rate,
+            ordinal=ordinal,
             clock=clock_time,
             when=partial(when, clock=clock),
         )
@@ -84,6 +85,12 @@ def count(value: float | None) -> str:
 def score(value: Any) -> str:
     """0.861; a dash where there is none."""
     return f"{value:.3f}" if isinstance(value, int | float) else "–"
+
+
+def ordinal(value: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st"""
+    ending = "th" if 10 <= value % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value:,}{ending}"
 
 
 def rate(value: float | None) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from app.core import events, queue_order, runs
+from app.core import events, queue_order, run_log, runs, workers
+from app.core.files import folder_bytes
 from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
 from app.models.learning import words_of
 from app.tasks import TASKS
@@ -46,7 +47,6 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
     views = actions.run_views(services)
     with services.database.read() as session:
         curves = _validation_losses(session, [view["id"] for view in views])
-        waiting = {run_id: place for place, run_id in enumerate(queue_order.queued_ids(session))}
         names = _names(session, [view["parent"] for view in views])
     rows = []
     for view in views:
@@ -56,7 +56,6 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
             "model": names.get(view["parent"]) or short_model(view["spec"].get("model", "")),
             "strategy": strategy,
             "spark": pictures.sparkline(curves.get(view["id"], [])),
-            "place": waiting.get(view["id"]),
             "took": took(view),
             **standing.held_out(view),
         }
@@ -65,6 +64,17 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
         if all(word in row["words"] for word in query.casefold().split()):
             rows.append(row)
     return rows
+
+
+def worker_rows(services: Services) -> dict[str, Any]:
+    """What the list says of the workers: {"workers": rows, "waits": whether runs wait and none is there}"""
+    now = services.clock()
+    with services.database.read() as session:
+        found = workers.views(session, now)
+        alive = any(one["alive"] for one in found)
+        first = queue_order.next_id(session)
+        waits = first is not None and unclaimed(runs.get(session, first), alive, now)
+    return {"workers": found, "waits": waits}
 
 
 def took(view: dict[str, Any]) -> float | None:
@@ -80,16 +90,16 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
     with services.database.read() as session:
         view = actions.run_view_in(services, session, run_id)
         lasts = _lasts(session, run_id, view["task"])
-        log = actions.log_records(session, run_id, LOG_LINES)
+        log = run_log.records(session, run_id, LOG_LINES)
         resumed = _resumed(session, run_id)
         samples = _samples(session, run_id)
         bases = runs.ancestors(session, run_id)[::-1]
         children = runs.children(session, run_id)
         version = session.get(DatasetVersion, (view["dataset"], view["dataset_version"]))
-        waiting = queue_order.queued_ids(session) if view["state"] == "queued" else []
-        place = waiting.index(run_id) if run_id in waiting else None
-        running = runs.counts(session).get("running", 0)
-        alone = unclaimed(runs.get(session, run_id), place, running, services.clock())
+        running = _running(session) if view["state"] == "queued" else []
+        run, there = runs.get(session, run_id), workers.views(session, services.clock())
+        alone = unclaimed(run, any(one["alive"] for one in there), services.clock())
+        own = next((one for one in there if one["id"] == run.worker_id), None)
     results = {**NO_RESULTS, **(view["results"] or {})}
     over = view["state"] in FINAL_STATES
     has_model = over and services.files.model(run_id).is_dir()
@@ -107,8 +117,10 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "over": over,
         "resumed": resumed,
         "took": took(view),
-        "place": place,
+        "running": running,
         "unclaimed": alone,
+        "worker": own,
+        "frees": 0 if not over else folder_bytes(services.files.run(run_id)),
         "curves_title": standing.curves_title(view["task"]),
         "before": {name: value for name, value in before.items() if value is not None},
         "root": short_model((bases[0].spec if bases else view["spec"]).get("model", "")),
@@ -179,6 +191,10 @@ def _pictures(results: dict[str, Any]) -> dict[str, Any]:
 
 def _link(run: Run) -> dict[str, str]:
     return {"id": run.id, "name": run.name, "task": run.task, "state": run.state}
+
+
+def _running(session: Session) -> list[dict[str, str]]:
+    return [_link(run) for run in session.execute(select(Run).where(col(Run.state) == "running")).scalars()]
 
 
 def _lasts(session: Session, run_id: str, task: str) -> dict[str, list[Any]]:

@@ -12,6 +12,11 @@ export function duration(seconds) {
   return hours % 24 ? `${Math.floor(hours / 24)} d ${hours % 24} h` : `${hours / 24} d`
 }
 
+export function ordinal(value) {
+  const ending = value % 100 >= 10 && value % 100 <= 20 ? "th" : ["th", "st", "nd", "rd"][value % 10] ?? "th"
+  return `${count(value)}${ending}`
+}
+
 export const rate = (value) => value >= 10 ? count(value) : value.toFixed(1)
 
 export function size(bytes) {
@@ -21,7 +26,11 @@ export function size(bytes) {
 
 // What stands beside the progress bar of a run that is not over. `brief`: in the list.
 export function progressText(run, brief = false) {
-  if (run.state === "queued") return run.place ? `queued, ${run.place} before it` : brief ? "next" : "next in the queue"
+  if (run.state === "queued") {
+    if (run.cancel_requested) return "stopping …"
+    if (!run.place) return brief ? "next" : "next in the queue"
+    return `${ordinal(run.place + 1)} in the queue${brief ? "" : `, behind ${run.behind}`}`
+  }
   if (run.stalled) return "the worker does not answer"
   if (run.cancel_requested) return "stopping …"
   if (run.state === "paused") return run.checkpoint_step ? `paused at step ${count(run.checkpoint_step)} of ${count(run.steps)}` : "paused before its first step"

@@ -42,6 +42,30 @@ if (!body) {
   onSummary(({ runs }) => { if (runs.length) location.reload() })
 } else {
   filter.addEventListener("input", applyFilter)
+  // Moves in the queue: the list is fetched again, and the keyboard stays on the same button of the same run.
+  body.addEventListener("submit", async (event) => {
+    const form = event.target.closest("[data-move]")
+    if (!form) return
+    event.preventDefault()
+    const { id, to } = { id: form.closest("tr").dataset.run, to: event.submitter.value }
+    try {
+      await askText(form.action, { method: "POST", body: new URLSearchParams({ to }), headers: { Accept: "application/json" } })
+    } catch (error) {
+      announce(error.message)
+    }
+    await refresh()
+    const row = [...body.rows].find((one) => one.dataset.run === id)
+    const again = row?.querySelector(`[data-move] [value="${to}"]`) ?? row?.querySelector("a")
+    again?.focus()
+    if (row) announce(row.querySelector("[data-progress-text]")?.textContent ?? "")
+  })
+  const workers = document.querySelector("[data-workers]")
+  let sign = null
+  onSummary(async ({ workers: there, counts, runs }) => {
+    const now = JSON.stringify([there, counts.queued ?? 0, runs.some(({ unclaimed }) => unclaimed)])
+    if (sign !== null && now !== sign) workers.innerHTML = await askText(workers.dataset.url).catch(() => workers.innerHTML)
+    sign = now
+  })
   filter.form.addEventListener("submit", (event) => event.preventDefault())
   applyFilter()
   onSummary(({ runs }) => {
@@ -51,6 +75,8 @@ if (!body) {
       const run = active.get(row.dataset.run)
       const shown = row.dataset.state
       if (run?.state === shown && shown !== "paused") showProgress(row, run, true)
+      // Whether a queued one can move forward.
+      if (shown === "queued" && run?.state === shown && Boolean(run.place) !== Boolean(row.querySelector("[data-move]"))) changed = true
       const wasActive = shown === "running" || shown === "queued" || shown === "paused"
       if (run ? run.state !== shown : wasActive) {
         changed = true

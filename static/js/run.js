@@ -86,7 +86,7 @@ function showInTitle({ state: now, step, steps }) {
 onSummary(({ runs }) => {
   const mine = runs.find(({ id }) => id === run)
   if (!mine) return
-  const now = [mine.place, mine.stalled, mine.unclaimed].join()
+  const now = [mine.place, mine.behind, mine.stalled, mine.unclaimed].join()
   if (outside !== "" && now !== outside) refreshSoon()
   outside = now
 })

@@ -265,3 +265,44 @@ def test_models_on_offer_begin_with_the_starter(client: TestClient) -> None:
     models = client.get("/api/models").json()
     assert models[0]["id"] == "starter" and models[0]["tasks"] == tasks_for("bert")
     assert {"family", "parameters", "kind", "max_length", "note"} <= set(models[0])
+
+
+def test_a_cancelled_run_is_tried_again_and_wakes_a_worker(
+    client: TestClient, queue: RecordingQueue, launch: Launch
+) -> None:
+    run_id = launch()
+    assert client.post(f"/api/runs/{run_id}/retry").status_code == 409
+    client.post(f"/api/runs/{run_id}/cancel")
+    view = client.post(f"/api/runs/{run_id}/retry").json()
+    assert (view["state"], view["checkpoint_step"], view["place"]) == ("queued", 0, 0)
+    assert queue.woken == [run_id, run_id]
+
+
+def test_a_clone_repeats_the_run_but_for_what_the_body_says(client: TestClient, launch: Launch) -> None:
+    run_id = launch(name="Reviews", epochs=4)
+    made = client.post(f"/api/runs/{run_id}/clone", json={"seed": 9})
+    assert made.status_code == 201
+    spec = client.get(f"/api/runs/{made.json()['id']}").json()["spec"]
+    assert (spec["name"], spec["seed"], spec["epochs"]) == ("Reviews (2)", 9, 4)
+    wrong = client.post(f"/api/runs/{run_id}/clone", json={"seeed": 9})
+    assert wrong.status_code == 422 and "seeed" in wrong.text
+    assert client.post(f"/api/runs/{run_id}/clone", json=[1]).status_code == 422
+
+
+def test_a_queued_run_moves_and_says_behind_whom_it_stands(client: TestClient, launch: Launch) -> None:
+    first, second = launch(name="one"), launch(name="two")
+    view = client.get(f"/api/runs/{second}").json()
+    assert (view["place"], view["behind"]) == (1, "one")
+    assert client.post(f"/api/runs/{second}/move", json={"to": "first"}).json()["place"] == 0
+    assert client.post(f"/api/runs/{first}/move", json={"priority": 5}).json()["place"] == 0
+    for wrong in (
+        {"to": "sideways"},
+        {"priority": 1.5},
+        {"priority": True},
+        {},
+        {"to": "up", "priority": 1},
+        [1],
+    ):
+        assert client.post(f"/api/runs/{first}/move", json=wrong).status_code == 422
+    client.post(f"/api/runs/{first}/cancel")
+    assert client.post(f"/api/runs/{first}/move", json={"to": "first"}).status_code == 409

@@ -8,6 +8,7 @@ import pytest
 from app.core import attempts, events, runs
 from app.core.attempts import Batch
 from app.core.db import Database
+from app.core.tables import Worker
 from app.web.live import LiveEvent, LiveHub, Subscription, summarise
 from tests.conftest import TurnedClock
 
@@ -193,9 +194,10 @@ def test_the_summary_tells_what_only_time_brings(
 
     assert told("place", "unclaimed") == {first: (0, False), second: (1, False), third: (2, False)}
     clock.turn(60)
-    assert told("unclaimed") == {first: (True,), second: (False,), third: (False,)}
+    assert told("unclaimed") == {first: (True,), second: (True,), third: (True,)}
     with database.write() as session:
         attempts.claim(session, first, clock())
+        session.add(Worker(id="w", host="h", pid=1, pid_started=1.0, started_at=clock(), heard_at=clock()))
     assert told("place", "unclaimed", "stalled") == {
         first: (None, False, False),
         second: (0, False, False),

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.core import events
+from app.core import attempts, events
+from app.core.attempts import Batch
+from app.core.tables import Worker
 from app.web.services import Services
 from tests.web.conftest import CSV, HOSTILE, RecordingQueue, Trainer
 
@@ -208,7 +210,12 @@ def test_a_waiting_run(client: TestClient, launch: Launch) -> None:
     second = launch(name="second")
     assert "next in the queue" in page(client, f"/runs/{first}")
     text = page(client, f"/runs/{second}")
-    assert "queued, 1 before it" in text and "/cancel" in text and "Download" not in text
+    assert (
+        "2nd in the queue, behind" in text
+        and "Start next" in text
+        and "/cancel" in text
+        and "Download" not in text
+    )
     home = page(client, "/")
     assert "2 queued" in home and "&lt;script&gt;" in home
 
@@ -343,9 +350,52 @@ def test_the_preview_estimates_the_time_by_the_last_run_with_the_model(
 
 def test_a_run_that_no_worker_takes_says_so(client: TestClient, launch: Launch, services: Services) -> None:
     run_id = launch()
-    assert "No worker has taken" not in page(client, f"/runs/{run_id}")
+    assert "No worker is there" not in page(client, f"/runs/{run_id}")
     services.clock = lambda: time.time() + 3600
-    assert "No worker has taken" in page(client, f"/runs/{run_id}")
+    assert "No worker is there" in page(client, f"/runs/{run_id}")
+    assert "queued runs wait" in page(client, "/")
+
+
+def test_a_silent_worker_is_shown_with_when_it_was_last_heard_of(
+    client: TestClient, launch: Launch, services: Services
+) -> None:
+    launch()
+    now = services.clock()
+    with services.database.write() as session:
+        for name, heard in (("alive", now), ("stuck", now - 60)):
+            session.add(
+                Worker(id=name, host=f"{name}-host", pid=7, pid_started=1.0, started_at=1.0, heard_at=heard)
+            )
+    text = page(client, "/")
+    assert "alive-host" in text and "stuck-host" in text
+    assert text.count("it does not answer") == 1 and "queued runs wait" not in text
+    told = {worker["host"]: worker["alive"] for worker in client.get("/api/workers").json()}
+    assert told == {"alive-host": True, "stuck-host": False}
+
+
+def test_a_failed_run_can_be_tried_again_from_its_checkpoint(
+    client: TestClient, launch: Launch, trainer: Train, services: Services
+) -> None:
+    run_id = launch()
+    with services.database.write() as session:
+        attempts.claim(session, run_id, services.clock())
+        progress = {"checkpoint_step": 12, "step": 14}
+        attempts.record(session, run_id, 1, Batch(progress=progress), services.clock())
+        error = {"kind": "bug", "message": "It broke."}
+        attempts.fail_or_retry(session, run_id, 1, error, True, services.clock())
+    text = page(client, f"/runs/{run_id}")
+    assert "Retry from step 12" in text and "become free" in text
+    response = client.post(f"/runs/{run_id}/retry", headers=PAGE)
+    assert "next in the queue" in response.text and "Retry" not in response.text
+
+
+def test_a_queued_run_moves_forward_without_scripts(client: TestClient, launch: Launch) -> None:
+    first, second, third = launch(name="one"), launch(name="two"), launch(name="three")
+    moved = client.post(f"/runs/{third}/move", data={"to": "first", "back": "list"}, headers=PAGE)
+    assert moved.url.path == "/"
+    assert "next in the queue" in page(client, f"/runs/{third}")
+    assert "3rd in the queue, behind one" in page(client, f"/runs/{second}")
+    assert client.get(f"/api/runs/{first}").json()["place"] == 1
 
 
 def test_a_silent_worker_is_named_in_place_of_an_old_estimate(

@@ -24,7 +24,6 @@ def upgrade() -> None:
         sa.Column("host", sa.String(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("pid_started", sa.Float(), nullable=False),
-        sa.Column("slots", sa.Integer(), nullable=False),
         sa.Column("started_at", sa.Float(), nullable=False),
         sa.Column("heard_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
