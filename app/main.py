@@ -125,7 +125,8 @@ def make_services(
 
     database = Database(settings.database)
     files = Files(settings.files_root)
-    datasets = DatasetStore(database, files, clock)
+    # An upload of an hour is not thrown away for another writer of ten seconds.
+    datasets = DatasetStore(Database(settings.database, patience=60.0), files, clock)
     models = ModelCatalog(settings, lambda run_id: finished_run(database, files, run_id))
     real_queue = Queue(settings)
     return Services(

@@ -1,6 +1,7 @@
 """What all stages of an attempt share: where its files are, whom it tells, and whether it is to end."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from app.core.db import Database
@@ -8,9 +9,10 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.spec import RunSpec
 from worker.backbone import pick_device
+from worker.disk import disk_full, read_only
 from worker.distributed import ALONE, Meeting
 from worker.keeper import Keeper
-from worker.recorder import Recorder
+from worker.recorder import AGAIN_SECONDS, Recorder
 
 
 class Cancelled(Exception):
@@ -71,3 +73,30 @@ class Attempt:
     def _check_lost(self) -> None:
         if self.recorder.lost.is_set():
             self.recorder.flush()  # raises LostRun
+
+    def with_room(self, what: str, phase: str, write: Callable[[], None]) -> None:
+        """Calls `write`. While the disk does not take `what`, the run waits: a night's work is not ended for want of room.
+
+        `phase`: what the page shows afterwards. Raises what `check` raises; LaidAside for a pause too.
+        """
+        waiting = False
+        while True:
+            try:
+                write()
+                break
+            except Exception as error:
+                if not (disk_full(error) or read_only(error)):
+                    raise
+                why = "is too full" if disk_full(error) else "has become read-only"
+            if not waiting:
+                waiting = True
+                self.recorder.log(
+                    "warning", f"The disk {why} for {what}; the run waits until they can be written."
+                )
+                self.recorder.progress(phase="waiting for the disk")
+            self.check()
+            if self.recorder.paused.is_set():
+                raise LaidAside
+            self.stopping.wait(AGAIN_SECONDS)
+        if waiting:
+            self.recorder.progress(phase=phase)

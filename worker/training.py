@@ -280,8 +280,12 @@ class Training:
             state = {name: state[name] for name in self.fitted.learned}
         elif self.strategy is not None:  # what is frozen is in memory as it was
             state = {name: state[name] for group in self.strategy.groups for name in group.names}
-        save_file(_without_aliases(state), part)
-        os.replace(part, self.attempt.best_weights)
+
+        def write() -> None:
+            save_file(_without_aliases(state), part)
+            os.replace(part, self.attempt.best_weights)
+
+        self.attempt.with_room("the best weights", "training", write)
         self.best = event
 
     def load_best(self) -> None:

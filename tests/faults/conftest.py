@@ -21,7 +21,7 @@ from tests.worker.real_runs import RealRuns
 
 # Long enough for a fault to fall between the first and the last step, with a checkpoint several times a second.
 LONG: dict[str, Any] = {
-    "epochs": 200,
+    "epochs": 300,
     "batch_size": 16,
     "learning_rate": 1e-3,
     "eval_steps": 400,
