@@ -4,11 +4,13 @@ and dataset_version."""
 import errno
 import fcntl
 import logging
+import os
 import shutil
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select, update
@@ -18,14 +20,15 @@ from app.core import runs
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Conflict, HeadstartError, Invalid, NotFound
-from app.core.files import ID_PATTERN, Files, read_json
+from app.core.files import ID_PATTERN, Files, new_id, read_json, write_json
 from app.core.tables import Dataset, DatasetVersion, Run
+from app.datasets import remote
 from app.datasets import rows as parquet
 from app.datasets.encoding_preview import Reading, readings
 from app.datasets.findings import Finding
 from app.datasets.ingest import PROFILE_FILE, Ingested, ingest
 from app.datasets.options import ReadOptions
-from app.datasets.upload import ORIGINAL, Upload, is_alive, label
+from app.datasets.upload import ORIGINAL, PART, Upload, is_alive, label
 from app.datasets.views import errors_of, summary
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ __all__ = ["DatasetStore", "ReadOptions", "Upload"]
 MAX_PAGE = 1000
 _TELL_EVERY = 8 * 2**20
 _TELL_SECONDS = 0.5
+SOURCE = "source.json"  # where the original comes from, of one that is fetched
 _ORPHAN_SECONDS = 3600.0
 _log = logging.getLogger(__name__)
 
@@ -59,6 +63,20 @@ class DatasetStore:
         self._files.require_free(2 * (expected_bytes or 0), f"the upload of {shown}")
         return Upload(self._database, self._files, shown, self._clock)
 
+    def begin_remote(self, url: str, name: str, private: bool) -> str:
+        """A data set whose file `read` will fetch from `url`; see `remote.fetch`. Returns its id. Raises Invalid, NoSpace."""
+        remote.check(url)
+        shown = label(name)
+        self._files.require_free(0, f"fetching {shown}")
+        dataset_id = new_id()
+        folder = self._files.version(dataset_id, 1)
+        folder.mkdir(parents=True)
+        write_json(folder / SOURCE, {"url": url, "private": private})
+        asked = {"asked": ReadOptions().as_dict()}
+        with self._database.write() as session:
+            session.add(Dataset(id=dataset_id, name=shown, created_at=self._clock(), options=asked))
+        return dataset_id
+
     def read(self, dataset_id: str) -> None:
         """Reads the original into rows: blocks until the state is ready or failed.
 
@@ -67,6 +85,11 @@ class DatasetStore:
         with self._reading(dataset_id) as dataset:
             if dataset is not None:
                 self._read(dataset)
+
+    def is_to_fetch(self, dataset_id: str) -> bool:
+        """Whether `read` will fetch the file first."""
+        folder = self._files.version(dataset_id, 1)
+        return (folder / SOURCE).exists() and not (folder / ORIGINAL).exists()
 
     def unread(self) -> list[str]:
         """The data sets in state "reading", oldest first: whoever read them may have died."""
@@ -236,6 +259,8 @@ class DatasetStore:
             shutil.rmtree(self._files.dataset(dataset.id) / old, ignore_errors=True)
         options = ReadOptions.from_dict((dataset.options or {}).get("asked"))
         try:
+            if self.is_to_fetch(dataset.id):
+                dataset = self._fetched(dataset, folder)
             self._files.require_free(dataset.bytes, f"reading {dataset.name}")
             found = ingest(folder / ORIGINAL, folder, dataset.name, options, self._progress(dataset.id))
             self._succeed(dataset, found)
@@ -255,6 +280,27 @@ class DatasetStore:
     def _numbers(self, dataset_id: str) -> list[int]:
         folders = self._files.dataset(dataset_id).glob("v*")
         return [int(folder.name[1:]) for folder in folders if folder.name[1:].isdecimal()]
+
+    def _fetched(self, dataset: Dataset, folder: Path) -> Dataset:
+        """The data set with its original, which comes from where SOURCE says."""
+        source, part, at = read_json(folder / SOURCE), folder / PART, time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            nonlocal at
+            if time.monotonic() - at >= _TELL_SECONDS:
+                at = time.monotonic()
+                self._move(dataset.id, {"bytes_read": done, "bytes": max(done, total)})
+
+        try:
+            name = label(remote.fetch(source["url"], part, tell, source["private"]))
+            size = part.stat().st_size
+            os.replace(part, folder / ORIGINAL)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        self._move(dataset.id, {"name": name, "bytes": size, "bytes_read": 0})
+        with self._database.read() as session:
+            return _get(session, dataset.id)
 
     def _progress(self, dataset_id: str) -> Any:
         told, at = 0, time.monotonic()

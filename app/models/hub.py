@@ -130,7 +130,7 @@ def fetch(
 def _ask(name: str, endpoint: str | None, cache: Path | None) -> ModelInfo:
     from huggingface_hub import HfApi, hf_hub_download
 
-    with _translated():
+    with translated():
         # model_info fails at once without a network; hf_hub_download would retry for half a minute.
         about = HfApi(endpoint=endpoint).model_info(name, timeout=4, files_metadata=True)
         sizes = {file.rfilename: int(file.size or 0) for file in about.siblings or []}
@@ -202,7 +202,7 @@ def _download(
         else f"Fetching {info.id} from the model hub."
     )
     began = time.monotonic()
-    with _translated():
+    with translated():
         folder = snapshot_download(
             name,
             allow_patterns=ALLOWED,
@@ -255,7 +255,7 @@ def _progress(log: Callable[[str], None]) -> type[Any]:
     return LogLines
 
 
-class _translated:  # noqa: N801 - reads as a verb
+class translated:  # noqa: N801 - reads as a verb
     """Turns the hub library's exceptions into Unusable and NoNetwork, and keeps its warnings off the terminal."""
 
     def __enter__(self) -> None:

@@ -29,6 +29,19 @@ FILES_BODY = {
         }
     },
 }
+FETCH_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"url": {"type": "string"}},
+                "required": ["url"],
+            }
+        }
+    },
+}
 OPTIONS_BODY = {
     "content": {
         "application/json": {
@@ -66,6 +79,15 @@ async def upload_files(request: Request, services: ServicesDep) -> dict[str, Any
     """Upload two or three files as one data set: a form with the fields train, test and perhaps validation. The column
     `split` then says which file a row is from, and runs keep to it by themselves ({"kind": "files"})."""
     return await uploads.receive_form(request, services)
+
+
+@router.post("/datasets/fetch", status_code=201, openapi_extra={"requestBody": FETCH_BODY})
+async def fetch(services: ServicesDep, body: JsonBody) -> dict[str, Any]:
+    """Fetch a file from the web: {"url": "https://…"}, or a file of the hub: {"url": "hub:OWNER/NAME"} or "hub:OWNER/NAME/FILE".
+    The state is "reading" while it comes; DELETE stops it."""
+    if not isinstance(body, dict) or set(body) != {"url"} or not isinstance(body["url"], str):
+        raise Invalid('Send the address as a JSON object: {"url": "https://host/reviews.csv"}.')
+    return await uploads.fetch(services, body["url"])
 
 
 @router.post("/datasets/sample", status_code=201)

@@ -38,7 +38,11 @@ def redirect(address: str) -> RedirectResponse:
 def listed(request: Request, services: ServicesDep) -> Response:
     """All data sets, and the place to drop a file."""
     return services.pages.render(
-        request, "data.html", datasets=services.datasets.views(), free=services.files.free_bytes()
+        request,
+        "data.html",
+        datasets=services.datasets.views(),
+        free=services.files.free_bytes(),
+        offline=services.settings.offline,
     )
 
 
@@ -46,6 +50,13 @@ def listed(request: Request, services: ServicesDep) -> Response:
 async def upload(request: Request, services: ServicesDep) -> Response:
     """The plain form, for browsers without scripts; the others send PUT /api/datasets."""
     view = await uploads.receive_form(request, services)
+    return redirect(f"/data/{view['id']}")
+
+
+@router.post("/data/fetch")
+async def fetch(services: ServicesDep, form: FormFields) -> Response:
+    """Fetch the file at the address that was typed."""
+    view = await uploads.fetch(services, form.get("url", ""))
     return redirect(f"/data/{view['id']}")
 
 

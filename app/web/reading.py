@@ -33,17 +33,25 @@ class Reader:
         self._jobs.put(None)
 
     def submit(self, dataset_id: str) -> threading.Event:
-        """Queues a data set for reading; the event is set when it has been read (well or not)."""
+        """Queues a data set for reading; the event is set when it has been read (well or not).
+
+        A file that is fetched first is read in a thread of its own: a slow host holds up nobody's upload.
+        """
         done = threading.Event()
+        if self._datasets.is_to_fetch(dataset_id):
+            threading.Thread(target=self._read, args=(dataset_id, done), name="fetcher", daemon=True).start()
+            return done
         self._jobs.put((dataset_id, done))
         return done
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            dataset_id, done = job
-            try:
-                self._datasets.read(dataset_id)
-            except Exception:  # read() stores what is wrong with the data; this is a bug or a full disk
-                log.exception("reading data set %s failed", dataset_id)
-            finally:
-                done.set()
+            self._read(*job)
+
+    def _read(self, dataset_id: str, done: threading.Event) -> None:
+        try:
+            self._datasets.read(dataset_id)
+        except Exception:  # read() stores what is wrong with the data; this is a bug or a full disk
+            log.exception("reading data set %s failed", dataset_id)
+        finally:
+            done.set()

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from app.core.errors import Invalid, NoSpace
 from app.datasets.options import ReadOptions
 from app.datasets.parts import PARTS, part_of
+from app.models import hub_data
 from app.web.services import Services
 
 if TYPE_CHECKING:
@@ -43,6 +44,23 @@ async def receive(
         upload.abort()
         raise
     return await read_patiently(services, upload.id)
+
+
+async def fetch(services: Services, source: str) -> dict[str, Any]:
+    """Has the file at an address (http, https, or hub:OWNER/NAME) fetched as a new data set. Raises Invalid, NoSpace."""
+    source = source.strip()
+    if services.settings.offline:
+        raise Invalid(
+            "Headstart is set to stay offline (HEADSTART_OFFLINE), so it fetches nothing. Load the file down and upload it."
+        )
+    name = source.split("?")[0].rstrip("/").rpartition("/")[2] or "file"
+    if source.startswith("hub:"):
+        found = await run_in_threadpool(hub_data.find, source.removeprefix("hub:"))
+        source, name = found.url, found.name
+    dataset_id = await run_in_threadpool(
+        services.datasets.begin_remote, source, name, not services.settings.behind_loopback
+    )
+    return await read_patiently(services, dataset_id)
 
 
 async def read_patiently(services: Services, dataset_id: str) -> dict[str, Any]:

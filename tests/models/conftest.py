@@ -102,8 +102,9 @@ class HubHandler(BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         path = self.path.split("?")[0].lstrip("/")
         self.hub.asked.append(path)
-        api = path.startswith("api/models/")
-        found = self.hub.find(path.removeprefix("api/models/"))
+        api = path.startswith(("api/models/", "api/datasets/"))
+        # Models and data share the names here.
+        found = self.hub.find(path.removeprefix("api/").removeprefix("models/").removeprefix("datasets/"))
         if found is None:
             return self._send(404, b"{}", body, {"X-Error-Code": "RepoNotFound"})
         name, rest = found

@@ -137,3 +137,13 @@ def test_a_forced_header_can_be_left_to_headstart_again(client: TestClient, uplo
     assert client.post(address, json={}).json()["columns"] == ["column_1", "column_2"]
     assert client.post(address, json={"header": "auto"}).json()["columns"] == ["text", "label"]
     assert client.post(address, json={"header": "maybe"}).status_code == 422
+
+
+def test_nothing_is_fetched_offline(client: TestClient) -> None:
+    answer = client.post("/api/datasets/fetch", json={"url": "hub:org/data"})
+    assert answer.status_code == 422 and "HEADSTART_OFFLINE" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("body", [{}, [], {"url": 7}, {"url": "x", "more": 1}])
+def test_a_fetch_needs_an_address(client: TestClient, body: Any) -> None:
+    assert client.post("/api/datasets/fetch", json=body).status_code == 422

@@ -47,6 +47,7 @@ def test_every_address_of_the_design_is_there(client: TestClient) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
     wanted = {
         "/api/datasets": {"put", "get"},
+        "/api/datasets/fetch": {"post"},
         "/api/datasets/files": {"post"},
         "/api/datasets/{dataset_id}": {"get", "delete"},
         "/api/datasets/{dataset_id}/encodings": {"get"},
