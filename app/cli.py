@@ -1,4 +1,4 @@
-"""The command line: headstart serve | worker | web | train, and with app/run_commands.py: runs | pause | … | log."""
+"""The command line: headstart serve | worker | web | check | train, and with app/run_commands.py: runs | pause | … | log."""
 
 import contextlib
 import json
@@ -70,6 +70,22 @@ def web(home: Home = None, port: Port = None) -> None:
         # An open event stream must not keep a stopping server alive.
         timeout_graceful_shutdown=3,
     )
+
+
+@cli.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Any file that can be uploaded.", exists=True, dir_okay=False)],
+    task: Annotated[str | None, typer.Option(help="What it is for; default: what its columns fit.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="The column with the texts; may be given again.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The column with the labels; '' for none.")] = None,
+) -> None:
+    """Say what is wrong with FILE before anything is trained; exit code 1 if something must be mended."""
+    from app.check_file import check_file
+
+    if not check_file(file, task, text or [], label):
+        raise SystemExit(1)
 
 
 @cli.command()

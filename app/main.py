@@ -23,6 +23,7 @@ from app.models.catalog import ModelCatalog
 from app.models.finished import finished_run
 from app.web import (
     api_datasets,
+    api_findings,
     api_heldout,
     api_models,
     api_predicted,
@@ -32,6 +33,7 @@ from app.web import (
     health,
     openapi,
     pages_data,
+    pages_doctor,
     pages_home,
     pages_new,
     pages_predicted,
@@ -41,6 +43,7 @@ from app.web import (
     streams,
 )
 from app.web.errors import CatchAll, install_handlers
+from app.web.examining import Examiner
 from app.web.live import LiveHub
 from app.web.reading import Reader
 from app.web.render import Pages
@@ -67,6 +70,7 @@ def create_app(
         make_home(settings.home)
         await asyncio.to_thread(migrate, services.database)
         services.reader.start()
+        services.examiner.start()
         removal.sweep(services.database, services.files)
         predicted.sweep(services)
         warming = threading.Timer(WARM_AFTER_SECONDS, _warm)
@@ -79,6 +83,7 @@ def create_app(
             warming.cancel()
             services.live.close()
             services.reader.stop()
+            services.examiner.stop()
             services.database.close()
 
     app = FastAPI(
@@ -96,6 +101,7 @@ def create_app(
     for room in (
         api_datasets,
         api_versions,
+        api_findings,
         api_models,
         health,
         streams,
@@ -104,6 +110,7 @@ def create_app(
         api_heldout,
         pages_home,
         pages_data,
+        pages_doctor,
         pages_new,
         pages_run,
         pages_try,
@@ -139,6 +146,7 @@ def make_services(
         launcher=Launcher(database, files, datasets, models, clock, enqueue=(queue or real_queue).wake),
         predictor=predictor or Predictor(settings, real_queue),
         reader=Reader(datasets),
+        examiner=Examiner(files),
         live=LiveHub(database, clock=clock),
         pages=Pages(database, clock),
         clock=clock,

@@ -10,6 +10,11 @@ SPELLINGS = {
 }
 
 
+def part_named(cell: str) -> str | None:
+    """The part that a cell of a split column names: train, validation (also valid, val, dev), test; None for all else."""
+    return SPELLINGS.get(cell.strip().casefold())
+
+
 def part_of(name: str) -> str | None:
     """The part that a file's name, or a folder of it, says: "data/train-00000.csv" is train; None where it says none or two."""
     for step in reversed(re.split(r"[/\\]", name.casefold())):

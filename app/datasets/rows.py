@@ -170,6 +170,32 @@ def read_page(folder: Path, offset: int, limit: int) -> list[dict[str, Any]]:
     return items
 
 
+def count(folder: Path) -> int:
+    """How many rows there are."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        found: int = file.metadata.num_rows
+    return found
+
+
+def read_at(folder: Path, positions: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """{position: the row with `__row_id`, `__line` and its cells}; reads only their row groups."""
+    import pyarrow.parquet as pq
+
+    found: dict[int, dict[str, Any]] = {}
+    wanted, begin = sorted(set(positions)), 0
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        for group in range(file.metadata.num_row_groups):
+            end = begin + file.metadata.row_group(group).num_rows
+            here = [at for at in wanted if begin <= at < end]
+            if here:
+                table = file.read_row_group(group).take([at - begin for at in here])
+                found.update(zip(here, table.to_pylist(), strict=True))
+            begin = end
+    return found
+
+
 def read_columns(folder: Path, columns: Sequence[str]) -> "pyarrow.Table":
     """`__row_id` and the named columns (each once, in this order), all rows."""
     import pyarrow.parquet as pq

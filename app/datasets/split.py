@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from app.core.errors import Invalid
 from app.core.files import Files
 from app.core.spec import ColumnSplit, FilesSplit, GroupSplit, RandomSplit, Split, TimeSplit
-from app.datasets.parts import PARTS, SPELLINGS
+from app.datasets.parts import PARTS, part_named
 from app.datasets.quotas import assign, quotas, strata
 from app.datasets.rows import ROW_ID, line_of
 
@@ -54,7 +54,7 @@ def split(
     key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
     path = files.dataset(dataset_id) / "splits" / f"{key}.parquet"
     known = _load(path)
-    if all(row in known for row in row_ids) and not isinstance(split, ColumnSplit):
+    if all(row in known for row in row_ids) and not isinstance(split, ColumnSplit | FilesSplit):
         return [known[row][0] for row in row_ids]
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def _date(value: str) -> float | None:
 def _by_column(rows: _Rows, values: Sequence[str], split: ColumnSplit | FilesSplit, line: Where) -> list[str]:
     said = []
     for index, value in enumerate(values):
-        part = SPELLINGS.get(value.strip().casefold())
+        part = part_named(value)
         if part is None:
             what = f"has {value.strip()[:80]!r}" if value.strip() else "is empty"
             raise Invalid(

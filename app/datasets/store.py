@@ -183,6 +183,10 @@ class DatasetStore:
                 self._files.version(dataset_id, 1) / ORIGINAL, (dataset.options or {}).get("encoding")
             )
 
+    def require_ready(self, dataset_id: str) -> None:
+        """Raises NotFound; Conflict unless the data set is ready."""
+        self._version(dataset_id, None)
+
     def rows(self, dataset_id: str, offset: int, limit: int, version: int | None = None) -> dict[str, Any]:
         """A page of at most MAX_PAGE rows. Raises NotFound; Conflict unless the data set is ready."""
         found = self._version(dataset_id, version)

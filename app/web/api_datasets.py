@@ -136,7 +136,9 @@ async def reread(dataset_id: DatasetId, services: ServicesDep, body: JsonBody) -
 @router.delete("/datasets/{dataset_id}")
 def delete(dataset_id: DatasetId, services: ServicesDep) -> dict[str, int]:
     """Delete a data set that no run uses."""
-    return {"freed_bytes": services.datasets.delete(dataset_id)}
+    freed = services.datasets.delete(dataset_id)
+    services.examiner.forget(dataset_id)
+    return {"freed_bytes": freed}
 
 
 def read_options(value: Any) -> ReadOptions:

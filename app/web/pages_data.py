@@ -1,8 +1,8 @@
 """Pages: the data sets; upload, preview, other ways of reading, delete."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from app.core.errors import NotFound
@@ -10,9 +10,10 @@ from app.core.files import folder_bytes
 from app.datasets.encoding_preview import Reading
 from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
-from app.web import entities, pictures, show, uploads
+from app.web import doctor, entities, pictures, show, uploads
 from app.web.body import FormFields
 from app.web.download import Download
+from app.web.pages_doctor import wanted_of
 from app.web.services import DatasetId, Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
@@ -62,11 +63,27 @@ async def fetch(services: ServicesDep, form: FormFields) -> Response:
 
 @router.get("/data/{dataset_id}")
 def one(
-    request: Request, dataset_id: DatasetId, services: ServicesDep, text: str = "", label: str = ""
+    request: Request,
+    dataset_id: DatasetId,
+    services: ServicesDep,
+    text: str = "",
+    label: str = "",
+    model: Annotated[str, Query(max_length=300)] = "",
+    finding: Annotated[str, Query(max_length=100)] = "",
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+    q: Annotated[str, Query(max_length=1000)] = "",
+    again: bool = False,
 ) -> Response:
-    """A data set: how reading goes, then its first rows, its labels and what is wrong with it."""
+    """A data set: how reading goes, then its first rows, its labels and what is wrong with it.
+
+    `finding`, `offset`, `q`: the rows of a finding that the doctor shows.
+    """
     view = services.datasets.view(dataset_id)
-    return services.pages.render(request, "dataset.html", **dataset_context(services, view, text, label))
+    context = dataset_context(services, view, text, label)
+    if view["state"] == "ready":
+        wanted = wanted_of(text, label, model)
+        context |= doctor.context(services, view, wanted, finding, offset, q.strip(), again)
+    return services.pages.render(request, "dataset.html", **context)
 
 
 @router.get("/data/{dataset_id}/labels")
@@ -113,6 +130,7 @@ async def encoding(dataset_id: DatasetId, services: ServicesDep, form: FormField
 def delete(dataset_id: DatasetId, services: ServicesDep) -> Response:
     """Delete, then the list."""
     services.datasets.delete(dataset_id)
+    services.examiner.forget(dataset_id)
     return redirect("/data")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.datasets.versions import Versions
     from app.launch import Launcher
     from app.models.catalog import ModelCatalog
+    from app.web.examining import Examiner
     from app.web.live import LiveHub
     from app.web.reading import Reader
     from app.web.render import Pages
@@ -51,6 +52,7 @@ class Services:
     launcher: "Launcher"
     predictor: Predicts
     reader: "Reader"
+    examiner: "Examiner"
     live: "LiveHub"
     pages: "Pages"
     clock: Clock = field(default=time.time)

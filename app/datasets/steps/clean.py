@@ -16,8 +16,14 @@ _DID = {
     "html": "take HTML out of",
     "encoding": "repair the encoding of",
 }
-# <b>, </p>, <br/>, <a href="…">, <!-- … -->; "a < b" and "<3" are none. The inside is bounded: no text takes long.
-TAG = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]{0,20}(?:\s[^<>]{0,2000})?/?>|<!--.{0,2000}?-->", re.DOTALL)
+# HTML's own names only: <user> and <unk> are words of somebody's data, "a < b" and "<3" are none. The inside is bounded: no
+# text takes long.
+_NAMES = (
+    "a|abbr|article|b|big|blockquote|body|br|button|center|cite|code|dd|del|div|dl|dt|em|font|footer|form|h[1-6]|head|header|hr|"
+    "html|i|iframe|img|input|ins|label|li|link|meta|nav|ol|option|p|pre|q|s|script|section|select|small|span|strike|strong|style|"
+    "sub|sup|table|tbody|td|textarea|tfoot|th|thead|title|tr|tt|u|ul|video"
+)
+TAG = re.compile(rf"</?(?:{_NAMES})(?:\s[^<>]{{0,2000}})?/?>|<!--.{{0,2000}}?-->", re.DOTALL | re.IGNORECASE)
 ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#\d{2,6}|#x[0-9a-fA-F]{2,6});")
 # UTF-8 that was read as Windows-1252: "Ã¤", "â€™", "Â ".
 MOJIBAKE = re.compile(

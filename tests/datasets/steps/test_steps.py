@@ -68,6 +68,7 @@ def test_strip_takes_what_nobody_sees(cell: str, clean: str) -> None:
         ('<a href="x">here</a> &amp; there', "here & there"),
         ("a < b and c > d", "a < b and c > d"),
         ("I <3 you, AT&T", "I <3 you, AT&T"),
+        ("<user> said <unk>", "<user> said <unk>"),
         ("<!-- no -->yes", "yes"),
     ],
 )

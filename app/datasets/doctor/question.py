@@ -1,0 +1,78 @@
+"""What to examine where nobody has said: the columns a run would read, what their labels are, which column names parts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.core.errors import Invalid
+from app.datasets.doctor.base import Asked
+from app.datasets.parts import part_named
+
+_NUMBERS_FROM = 20  # different numbers in a column that is no class
+
+
+def asked_of(
+    columns: Sequence[str], profile: Mapping[str, Any], text: Sequence[str] = (), label: str | None = None
+) -> Asked:
+    """`profile`: of profile.json. `text` and `label`: as chosen; empty or None: as guessed, but a label "" is none.
+
+    Raises Invalid for a column that is not there and where no text column can be guessed.
+    """
+    about, roles = profile.get("columns", {}), profile.get("roles", {})
+    texts = tuple(text) or _guessed(profile, roles)
+    if label is None and not _without_label(roles):
+        label = profile.get("label")
+    problems = [
+        {"where": name, "message": f"is no column; there are: {', '.join(columns)}"}
+        for name in (*texts, *([label] if label else []))
+        if name not in columns
+    ]
+    if problems:
+        raise Invalid.from_problems("The data set has no such column", problems)  # type: ignore[arg-type]
+    if not texts:
+        raise Invalid(f"Say which column holds the texts; there are: {', '.join(columns)}.")
+    if label in texts:
+        label = None
+    return Asked(
+        text=texts,
+        label=label or None,
+        labels=_kind(about.get(label) or {}),
+        part=_part_column(about, (*texts, label)),
+    )
+
+
+def _guessed(profile: Mapping[str, Any], roles: Mapping[str, str]) -> tuple[str, ...]:
+    for several in (("tokens",), ("source", "target"), ("text", "text_pair"), ("prompt", "completion")):
+        if all(role in roles for role in several):
+            return tuple(roles[role] for role in several)
+    text = profile.get("text") or roles.get("text")
+    return (text,) if text else ()
+
+
+def _without_label(roles: Mapping[str, str]) -> bool:
+    """Where one text is to be made of another, or words are tagged, no column is a label."""
+    return (
+        "tokens" in roles or {"source", "target"} <= roles.keys() or {"prompt", "completion"} <= roles.keys()
+    )
+
+
+def _kind(about: Mapping[str, Any]) -> Any:
+    counts = about.get("counts")
+    if about.get("numeric") and about.get("distinct", 0) > _NUMBERS_FROM:
+        return "numbers"
+    several = counts and sum("|" in value for value in counts) > 0.1 * len(counts)
+    return "several" if several else "classes"
+
+
+def _part_column(about: Mapping[str, Any], read: Sequence[str | None]) -> str | None:
+    """A column whose values all name parts, train among them."""
+    for name, column in about.items():
+        parts = {part_named(value) for value in column.get("counts") or {}}
+        if (
+            name not in read
+            and "train" in parts
+            and len(parts) > 1
+            and None not in parts
+            and not column["empty"]
+        ):
+            return name
+    return None

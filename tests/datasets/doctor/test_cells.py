@@ -1,0 +1,110 @@
+"""Checks that look into single cells: missing, swapped, markup, encoding, personal data; and whole columns."""
+
+import pytest
+
+from app.datasets.doctor.personal import EMAIL, PHONE
+from app.datasets.steps import Clean, Drop, Swap
+from tests.datasets.doctor.conftest import Doctor, labelled
+
+
+def test_empty_cells_are_counted_by_column(doctor: Doctor) -> None:
+    rows = labelled(60)
+    rows[3][0], rows[4][1], rows[7][1] = " ", "", "\t"
+    seen = doctor(["text", "label"], rows)
+    assert (seen.rows("missing-1"), seen.rows("missing-2")) == ({3}, {4, 7})
+    assert seen.report.step("missing-2", "drop") == Drop(kind="drop", rows=[4, 7])
+
+
+def test_a_column_that_is_mostly_empty_is_an_error(doctor: Doctor) -> None:
+    rows = [[text, label if place < 20 else ""] for place, (text, label) in enumerate(labelled(60))]
+    found = doctor(["text", "label"], rows).found["missing-2"]
+    assert found["severity"] == "error" and "is it the right column?" in found["message"]
+
+
+def test_swapped_cells_are_swapped_back(doctor: Doctor) -> None:
+    rows = labelled(300)
+    for place in (5, 17):
+        rows[place].reverse()
+    seen = doctor(["text", "label"], rows)
+    assert seen.rows("swapped") == {5, 17}
+    assert seen.report.step("swapped", "swap") == Swap(
+        kind="swap", rows=[5, 17], first="text", second="label"
+    )
+
+
+def test_columns_chosen_the_wrong_way_round_are_an_error(doctor: Doctor) -> None:
+    rows = [[label, text] for text, label in labelled(1200)]
+    found = doctor(["text", "label"], rows).found["swapped-columns"]
+    assert found["severity"] == "error" and "the other way round" in found["message"]
+
+
+def test_html_and_broken_characters_are_cleaned_by_column(doctor: Doctor) -> None:
+    rows = labelled(60)
+    rows[1][0] += " <br/> more"
+    rows[2][0] += " &amp; more"
+    rows[3][0] += " cafÃ©"
+    rows[4][0] += " caf\ufffd"
+    rows[5][0] += " 3 < 4 & 5 > 2, São Paulo"
+    seen = doctor(["text", "label"], rows)
+    assert (seen.rows("html-1"), seen.rows("encoding-1")) == ({1, 2}, {3})
+    assert seen.rows("lost-characters-1") == {4} and seen.found["lost-characters-1"]["fixes"] == []
+    assert seen.report.step("html-1", "clean") == Clean(kind="clean", column="text", how="html")
+    assert seen.report.step("encoding-1", "repair") == Clean(kind="clean", column="text", how="encoding")
+
+
+@pytest.mark.parametrize("text", ["joe@example.com", "<jane.doe+x@mail.example.co.uk>", "to: a_b@c-d.org."])
+def test_e_mail_addresses(text: str) -> None:
+    assert EMAIL.search(text)
+
+
+@pytest.mark.parametrize("text", ["@anonymous", "a@b", "5 @ 3.50", "foo@bar@"])
+def test_what_is_no_e_mail_address(text: str) -> None:
+    assert not EMAIL.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["+49 30 1234567", "call (030) 123-4567 now", "555-123-4567", "0171/1234567", "+1 415 555 0100."]
+)
+def test_phone_numbers(text: str) -> None:
+    assert PHONE.search(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-05-31",
+        "1,234,567",
+        "192.168.10.1",
+        "12345678",
+        "10:30:00",
+        "1.2.3.4.5",
+        "US-CERT 2002",
+        "3-2 1999-2000",
+    ],
+)
+def test_what_is_no_phone_number(text: str) -> None:
+    assert not PHONE.search(text)
+
+
+def test_personal_data_is_a_note_with_its_kind(doctor: Doctor) -> None:
+    rows = labelled(60)
+    rows[3][0] += " joe@example.com"
+    rows[6][0] += " 555-123-4567 joe@example.com"
+    seen = doctor(["text", "label"], rows)
+    assert seen.notes("personal") == {3: "e-mail", 6: "e-mail, phone"}
+    assert seen.found["personal"]["severity"] == "note"
+
+
+def test_columns_that_tell_nothing_are_notes_and_errors_where_they_are_read(doctor: Doctor) -> None:
+    rows = [[f"{place:04d}", "web", *row] for place, row in enumerate(labelled(60))]
+    seen = doctor(["nr", "source", "text", "label"], rows)
+    assert {name: one["severity"] for name, one in seen.found.items()} == {
+        "constant-2": "note",
+        "id-1": "note",
+    }
+    worse = doctor(["nr", "source", "text", "label"], rows, text=("nr",))
+    assert worse.found["id-1"]["severity"] == "error"
+    assert (
+        doctor(["nr", "source", "text", "label"], rows, text=("source",)).found["constant-2"]["severity"]
+        == "error"
+    )

@@ -1,0 +1,37 @@
+"""Labels: too few rows, several spellings, one class only."""
+
+from app.datasets.steps import Merge
+from tests.datasets.doctor.conftest import Doctor, labelled
+
+
+def test_a_class_with_few_rows_is_named(doctor: Doctor) -> None:
+    rows = [*labelled(60), ["a rare thing that happened", "rare"], ["and once more it happened", "rare"]]
+    seen = doctor(["text", "label"], rows)
+    assert seen.rows("small-classes") == {60, 61}
+    assert "1 class has fewer than 10 rows: 'rare' (2)" in seen.found["small-classes"]["message"]
+
+
+def test_one_class_teaches_nothing(doctor: Doctor) -> None:
+    seen = doctor(["text", "label"], [[text, "yes"] for text, _ in labelled(30)])
+    assert seen.found["one-class"]["severity"] == "error"
+
+
+def test_spellings_are_merged_into_the_commonest(doctor: Doctor) -> None:
+    rows = labelled(60)
+    for place, label in ((1, "Pos"), (3, "po\u200bs"), (5, "POS"), (0, " neg ")):
+        rows[place][1] = label
+    seen = doctor(["text", "label"], rows)
+    assert seen.rows("spellings") == {1, 3, 5}  # training strips labels itself
+    step = seen.report.step("spellings", "merge")
+    assert step == Merge(
+        kind="merge", column="label", labels={"Pos": "pos", "po\u200bs": "pos", "POS": "pos"}
+    )
+
+
+def test_numbers_and_label_lists_are_no_classes(doctor: Doctor) -> None:
+    rows = [[text, f"{place / 7:.3f}"] for place, (text, _) in enumerate(labelled(60))]
+    assert doctor(["text", "label"], rows, labels="numbers").found == {}
+    several = [
+        [text, "a|b" if place == 9 else f"c|{label}"] for place, (text, label) in enumerate(labelled(60))
+    ]
+    assert doctor(["text", "label"], several, labels="several").found == {}
