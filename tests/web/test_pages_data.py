@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.web.services import Services
 from tests.web.conftest import CSV, HOSTILE
 
 Upload = Callable[..., dict[str, Any]]
@@ -86,3 +87,10 @@ def test_where_no_encoding_fits_the_candidates_are_shown(client: TestClient, upl
     view = upload(f"text,label\n{good}".encode() + b"caf\xe9,y\n", "reviews.csv")
     assert view["state"] == "failed"
     assert "Which of these reads right?" in client.get(f"/data/{view['id']}").text
+
+
+def test_what_could_not_be_fetched_can_be_tried_again(client: TestClient, services: Services) -> None:
+    dataset_id = services.datasets.begin_remote("http://127.0.0.1:1/reviews.csv", "reviews.csv", private=True)
+    services.datasets.read(dataset_id)
+    page = client.get(f"/data/{dataset_id}").text
+    assert "can&#39;t be reached" in page and "Try again" in page and "How the file is read" not in page
