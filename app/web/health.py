@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from app.core import runs
+from app.core import runs, workers
 from app.core.files import RESERVE, megabytes
 from app.core.reasons import CLASSES, class_of
 from app.core.tables import FINAL_STATES, Point, Run
@@ -82,6 +82,7 @@ class _Looks:
             "runs_failed", "Failed runs that are still there, by kind of failure.", seen["failures"], "kind"
         )
         yield gauge("runs_stalled", "Running runs whose worker is silent.", {"": seen["stalled"]})
+        yield gauge("workers", "Workers, by whether they were heard of lately.", seen["workers"], "state")
         yield gauge("run_examples_per_second", "Of each running run.", seen["speed"], "run")
         yield gauge(
             "run_gpu_memory_bytes", "Reserved by each running run on a GPU.", seen["gpu_memory"], "run"
@@ -96,6 +97,7 @@ def figures(services: Services) -> dict[str, Any]:
     kind = func.coalesce(func.json_extract(col(Run.error), "$.kind"), "bug")
     with services.database.read() as session:
         counts = runs.counts(session)
+        alive = [one["alive"] for one in workers.views(session, now)]
         failed = session.execute(
             select(kind, func.count()).where(col(Run.state) == "failed").group_by(kind)
         ).all()
@@ -119,6 +121,7 @@ def figures(services: Services) -> dict[str, Any]:
     return {
         "runs": counts,
         "failures": failures,
+        "workers": {"alive": float(alive.count(True)), "silent": float(alive.count(False))},
         "waited": max(0.0, now - oldest) if oldest is not None else 0.0,
         "stalled": float(sum(bool(silent) for _, _, silent in running)),
         "speed": {run_id: speed for run_id, speed, _ in running if speed is not None},

@@ -83,6 +83,18 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
         for seq in (1, 2, 3)
     ),
     (
+        "worker",
+        {
+            "id": "w",
+            "host": "h",
+            "pid": 1,
+            "pid_started": 1.0,
+            "slots": 1,
+            "started_at": 1.0,
+            "heard_at": 2.0,
+        },
+    ),
+    (
         "file_prediction",
         {
             "id": "f" * 12,

@@ -18,6 +18,7 @@ from app.core import attempts
 from app.core.attempts import Batch
 from app.core.events import PointValue
 from app.core.settings import Settings
+from app.core.tables import Worker
 from app.web import health
 from app.web.services import Services
 
@@ -124,6 +125,18 @@ def test_a_silent_worker_is_a_stalled_run(
     with services.database.write() as session:
         attempts.claim(session, run_id, services.clock() - 3600)
     assert values(client)["headstart_runs_stalled"] == 1
+
+
+def test_workers_are_counted_by_whether_they_are_heard_of(client: TestClient, services: Services) -> None:
+    now = services.clock()
+    with services.database.write() as session:
+        for number, heard in enumerate((now, now - 3600)):
+            one = Worker(
+                id=str(number), host="h", pid=1, pid_started=0, started_at=now - 7200, heard_at=heard
+            )
+            session.add(one)
+    found = values(client)
+    assert (found["headstart_workers{state=alive}"], found["headstart_workers{state=silent}"]) == (1, 1)
 
 
 def test_two_looks_are_alike(client: TestClient) -> None:
