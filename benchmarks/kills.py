@@ -4,7 +4,8 @@
 
 Serves a data folder of its own with the tiny model of the tests. Each of SPECS is trained once undisturbed; then the same
 runs are queued again and again while processes are ended by SIGKILL: the trainer, the worker, Valkey, the web server,
-the predictor, or all of them at once with `headstart serve` (which is then started again). After each kill the database is
+the predictor, or all of them at once with `headstart serve` (which is then started again). Between two kills lies a third of the
+time that an undisturbed run takes, on average, so that most kills fall into a training. After each the database is
 checked (PRAGMA integrity_check). At the end each run must have succeeded with the weights, curves and figures of its
 undisturbed twin. Prints what it saw as JSON; exit code 1 if anything differs.
 """
@@ -140,18 +141,22 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--minutes", type=float, default=60.0, help="no kill after so many")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", nargs="+", choices=list(SPECS), default=list(SPECS))
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         serving = Serving(Path(folder))
         try:
-            found = disturb(serving, chosen.kills, 60 * chosen.minutes, random.Random(chosen.seed))
+            chance = random.Random(chosen.seed)
+            found = disturb(serving, chosen.runs, chosen.kills, 60 * chosen.minutes, chance)
         finally:
             finish(serving.served.process)
     print(json.dumps(found, indent=1))
     sys.exit(bool(found["wrong"]))
 
 
-def disturb(serving: Serving, kills: int, seconds: float, chance: random.Random) -> dict[str, Any]:
+def disturb(
+    serving: Serving, names: list[str], kills: int, seconds: float, chance: random.Random
+) -> dict[str, Any]:
     dataset = serving.call("PUT", "/api/datasets?name=toy.csv", toy_csv().encode())["id"]
     until(lambda: serving.call("GET", f"/api/datasets/{dataset}")["state"] == "ready", "the data set")
 
@@ -160,23 +165,24 @@ def disturb(serving: Serving, kills: int, seconds: float, chance: random.Random)
         spec = {**BASE, "dataset": dataset, "name": name, **SPECS[name]}
         return str(serving.call("POST", "/api/runs", spec)["id"])
 
-    undisturbed = {}
-    for name in SPECS:
+    undisturbed, trained = {}, time.monotonic()
+    for name in names:
         run_id = queue(name)
         ended = until(partial(_over, serving, run_id), name, limit=3600)
         assert ended["state"] == "succeeded", ended["error"]
         undisturbed[name] = serving.told(run_id)
         print(f"{name}: {ended['steps']} steps undisturbed", file=sys.stderr, flush=True)
+    pause = (time.monotonic() - trained) / len(names) / 3
     first = {run["id"] for run in serving.call("GET", "/api/runs")}
 
-    names, killed, damaged = list(SPECS), collections.Counter[str](), 0
+    killed, damaged = collections.Counter[str](), 0
     began, queued = time.monotonic(), 0
     while sum(killed.values()) < kills and time.monotonic() - began < seconds:
         waiting = [run for run in serving.call("GET", "/api/runs") if run["state"] in ("queued", "running")]
         for _ in range(2 - len(waiting)):
             queue(names[queued % len(names)])
             queued += 1
-        time.sleep(chance.uniform(0.2, 10.0))
+        time.sleep(chance.uniform(0.0, 2 * pause))
         victim = chance.choices([*VICTIMS, ALL], weights=[6, 3, 2, 2, 1, 1])[0]
         if serving.kill(victim):
             killed[victim] += 1
@@ -196,6 +202,7 @@ def disturb(serving: Serving, kills: int, seconds: float, chance: random.Random)
     return {
         "kills": sum(killed.values()),
         "by victim": dict(killed),
+        "seconds between": round(pause, 1),
         "runs": len(ids),
         "attempts": attempts,
         "wrong": wrong,

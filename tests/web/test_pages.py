@@ -1,5 +1,6 @@
 """The pages in every state, with hostile names, and without anything inline."""
 
+import html
 import re
 import time
 from collections.abc import Callable
@@ -274,6 +275,19 @@ def test_a_failed_run_says_why_and_what_to_do(client: TestClient, launch: Launch
     seen = words(page(client, f"/runs/{run_id}"))
     assert "The loss became NaN" in seen and "start again" in seen and "curve so far is kept" in seen
     assert "The loss became NaN" in words(page(client, "/"))
+
+
+def test_a_diverged_run_offers_itself_again_with_a_lower_learning_rate(
+    client: TestClient, launch: Launch, trainer: Train
+) -> None:
+    run_id = launch(learning_rate=3e-4, epochs=7)
+    error = {"kind": "training", "message": "The loss is no number.", "problems": [], "learning_rate": 1e-4}
+    trainer(run_id).finish("failed", error=error)
+    offered = re.search(r'href="([^"]+)">New run with learning rate 0.0001<', page(client, f"/runs/{run_id}"))
+    assert offered is not None
+    form = page(client, html.unescape(offered[1]))
+    assert re.search(r'name="learning_rate"[^>]* value="0.0001"', form)
+    assert re.search(r'name="epochs"[^>]* value="7"', form)
 
 
 @pytest.mark.parametrize("best", [True, False])
