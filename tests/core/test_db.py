@@ -2,9 +2,11 @@
 
 import threading
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from app.core.db import Database
+from app.core.db import Database, may_pass
 from app.core.tables import Dataset
 from tests.conftest import TurnedClock
 
@@ -43,3 +45,25 @@ def test_the_connection_is_set_up_as_designed(database: Database) -> None:
             for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 1, "busy_timeout": 5000, "foreign_keys": 1}
+
+
+def refusal(database: Database, *statements: str) -> OperationalError:
+    def ask() -> None:
+        with database.write() as session:
+            for statement in statements:
+                session.execute(text(statement))
+
+    with pytest.raises(OperationalError) as caught:
+        ask()
+    return caught.value
+
+
+def test_what_may_pass_is_told_from_what_is_our_fault(database: Database) -> None:
+    impatient = Database(database.url, patience=0.001)
+    with database.write() as session:
+        session.execute(text("SELECT 1"))  # the transaction begins, and with it the lock
+        assert may_pass(refusal(impatient, "SELECT 1"))
+    too_small = "PRAGMA max_page_count = 1"  # it becomes as many pages as there are
+    assert may_pass(refusal(impatient, too_small, "CREATE TABLE big AS SELECT zeroblob(1000000) AS room"))
+    assert not may_pass(refusal(impatient, "SELECT 1 FROM nowhere"))
+    impatient.close()

@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from app.core import attempts, events, runs
@@ -140,3 +141,73 @@ def test_a_lost_run_is_told_and_nothing_is_written(
         recorder.flush()
     assert recorder.lost.is_set()
     assert steps(database, run_id) == []
+
+
+def test_after_a_silence_it_asks_whose_the_run_is(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    recorder = Recorder(database, run_id, 1, clock)
+    clock.turn(LEASE_SECONDS + 1)
+    recorder.confirm()  # nobody has taken it
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        assert attempts.claim(session, run_id, clock()) == 2
+    with pytest.raises(LostRun):
+        recorder.confirm()
+
+
+def test_a_database_that_does_not_answer_ends_no_training_after_a_silence(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    impatient = Database(database.url, patience=0.001)
+    recorder = Recorder(impatient, run_id, 1, clock)
+    clock.turn(LEASE_SECONDS + 1)
+    with database.write() as session:
+        session.execute(text("SELECT 1"))
+        recorder.confirm()
+    impatient.close()
+
+
+def test_the_last_words_are_tried_until_the_database_takes_them(
+    database: Database, run_id: str, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.recorder.AGAIN_SECONDS", 0.001)
+    impatient = Database(database.url, patience=0.001)
+    recorder = Recorder(impatient, run_id, 1, clock)
+    recorder.points(PointValue("train/loss", 1, 1.0, clock()))
+    tried = 0
+
+    def write() -> None:
+        nonlocal tried
+        tried += 1
+        if tried == 3:
+            lock.close()
+        recorder.flush()
+
+    lock = ExitStack()
+    lock.enter_context(database.write()).execute(text("SELECT 1"))
+    recorder.patiently(write, threading.Event())
+    impatient.close()
+    assert tried == 3
+    assert steps(database, run_id) == [1]
+
+
+def test_they_are_given_up_where_the_worker_stops_or_the_fault_is_ours(
+    database: Database, run_id: str, clock: TurnedClock
+) -> None:
+    recorder = Recorder(database, run_id, 1, clock)
+    impatient = Database(database.url, patience=0.001)
+    stopping = threading.Event()
+
+    def ask(sql: str) -> None:
+        with impatient.write() as session:
+            session.execute(text(sql))
+
+    with pytest.raises(OperationalError, match="no such table"):
+        recorder.patiently(lambda: ask("SELECT 1 FROM nowhere"), stopping)
+    stopping.set()
+    with database.write() as session:
+        session.execute(text("SELECT 1"))
+        with pytest.raises(OperationalError, match="locked"):
+            recorder.patiently(lambda: ask("SELECT 1"), stopping)
+    impatient.close()
