@@ -36,7 +36,8 @@ class Settings(BaseSettings):
         description="Disk, in GB, for what frozen parts of models have computed; 0: none is kept.",
     )
     offline: bool = Field(
-        default=False, description="1: never ask the model hub and fetch no data; only local models are offered."
+        default=False,
+        description="1: never ask the model hub and fetch no data; only local models are offered.",
     )
     processes: int = Field(
         default=0,

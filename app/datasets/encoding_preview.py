@@ -9,7 +9,7 @@ from app.datasets.encoding import HEAD_BYTES, Encoding, guesses_for
 from app.datasets.options import codec_name
 
 CANDIDATES = 4
-LINES = 5
+LINES = 3
 _CHARS = 160
 _SCANNED = 64 * 2**20
 

@@ -215,7 +215,7 @@ def _of_encoding(encoding: Encoding | None) -> list[Finding]:
     return [
         warning(
             "encoding",
-            f"The file is not UTF-8; it was read as {encoding.title}, which is a guess. Look at the special "
-            "characters in the preview; if they are wrong, read the file again with another encoding.",
+            f"The file is not UTF-8; it was read as {encoding.title}, which is a guess. Look at its special "
+            "characters; if they are wrong, choose another encoding.",
         )
     ]
