@@ -213,7 +213,7 @@ class Training:
         noted = self.attempt.frozen_plan.get("frozen_part")
         frozen = strategy.frozen if self.task.rereads and noted != EVERY_EPOCH else ()
         encoded = [part.encoded for part in parts]
-        cache = Cache(self.attempt.files.frozen_outputs, self.attempt.settings.cache_bytes)
+        cache = self._cache()
         told = self.attempt.say, self._tell_frozen
         with computed_once(self.model, frozen, encoded, self.device, cache, *told) as how:
             if noted is not None and how not in (noted, None):
@@ -224,6 +224,9 @@ class Training:
                 plan.note(self.attempt.plan_file, frozen_part=how)
             yield
 
+    def _cache(self) -> Cache:
+        return Cache(self.attempt.files.frozen_outputs, self.attempt.settings.cache_bytes)
+
     def _tell_frozen(self, done: int, total: int) -> None:
         self.attempt.check()
         # In steps of 5 %: each change is an event that stays in the database.
@@ -233,7 +236,9 @@ class Training:
         """The same of a head that is fitted instead."""
         assert isinstance(self.task, HeadTask)
         self.recorder.progress(phase="reading the texts with the frozen model")
-        self.fitted = FittedHead(self.model, self.task, self.spec.pooling, self.device, self.attempt.say)
+        self.fitted = FittedHead(
+            self.model, self.task, self.spec.pooling, self.device, self.attempt.say, self._cache()
+        )
         task = task_named(self.spec.task)
         objective: Any = self.task.objective(self.model, train_part)
         return self.fitted.events(
@@ -247,7 +252,14 @@ class Training:
         task = task_named(self.spec.task)
         parts = train_part, validation, test
         self.first = head_first(
-            self.model, self.task, objective, parts, task.primary, task.primary_is_lower, self.device
+            self.model,
+            self.task,
+            objective,
+            parts,
+            task.primary,
+            task.primary_is_lower,
+            self.device,
+            self._cache(),
         )
         found = ", ".join(f"{name} {value:.4f}" for name, value in self.first.metrics.items())
         self.attempt.say(

@@ -12,6 +12,7 @@ from app.core.tables import Point, Run
 from app.models.learning import Level
 from app.models.stack import KEPT, KEPT_OF_ATTENTION, Stack
 from app.tasks import task
+from app.web.standing import is_fitted
 
 LOOK_BACK = 100  # finished runs
 # Bytes of a trainer that has read its rows and no model yet: most of them are libraries.
@@ -78,7 +79,7 @@ def memory_bytes(stack: Stack, levels: list[Level], spec: RunSpec, words: bool) 
 def _ratio(spec: dict[str, Any], steps: int, run: Run, known: bool, price: Price) -> float | None:
     """How many times the training of `run` that of `spec` is."""
     epochs, before = spec["epochs"], run.spec.get("epochs")
-    fitted, was_fitted = _is_fitted(spec), _is_fitted(run.spec)
+    fitted, was_fitted = is_fitted(spec), is_fitted(run.spec)
     same = run.spec.get("strategy") == spec.get("strategy") and fitted == was_fitted
     if not known:
         return (float(epochs / before) if epochs and before else 1.0) if same else None
@@ -94,11 +95,6 @@ def _ratio(spec: dict[str, Any], steps: int, run: Run, known: bool, price: Price
         return None
     mine, theirs = (1.0, 1.0) if same else (price(spec), price(run.spec))
     return rows * mine / theirs if mine and theirs else None
-
-
-def _is_fitted(spec: dict[str, Any]) -> bool:
-    """RunSpec.converges, also of a complete spec of before, which may not be one any more."""
-    return (spec.get("strategy") or {}).get("kind") == "head" and not spec.get("epochs")
 
 
 def _training_seconds(session: Session, run_id: str) -> float | None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.web.standing import View, figure, judged_by
+from app.web.standing import View, compared, judged_by
 
 
 def heads_table(view: View, results: dict[str, Any]) -> dict[str, Any] | None:
-    """{"title", "columns", "rows": [{"title", "lower", "cells"}]} on the held-out rows; None for a run with one head."""
+    """{"title", "columns", "rows": [{"title", "lower", "cells": [{"text", "best"}]}]} on the held-out rows; None for a run with one head."""
     poolings, first = results.get("poolings") or {}, results.get("head_first") or {}
     if poolings:
         return {"title": "By what the head reads", **_table(view, poolings)}
@@ -21,7 +21,7 @@ def _table(view: View, heads: dict[str, dict[str, float]]) -> dict[str, Any]:
         {
             "title": metric.title,
             "lower": metric.lower,
-            "cells": [figure(metric, head.get(metric.name)) for head in heads.values()],
+            "cells": compared(metric, [head.get(metric.name) for head in heads.values()]),
         }
         for metric in judged_by(view)
     ]

@@ -106,7 +106,8 @@ def drift(results: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "level": one["level"],
             "learned": one["learned"],
-            "text": f"{100 * one['drift']:.3g} %" if one["learned"] else "frozen",
+            # All with three digits, so that they stand below each other.
+            "text": f"{100 * one['drift']:#.3g}".rstrip(".") + " %" if one["learned"] else "frozen",
             "width": 100 * one["drift"] / most,
         }
         for one in reversed(found)

@@ -121,6 +121,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "unclaimed": alone,
         "worker": own,
         "frees": 0 if not over else folder_bytes(services.files.run(run_id)),
+        "has_rate": not standing.is_fitted(view["spec"]),
         "curves_title": standing.curves_title(view["task"]),
         "before": {name: value for name, value in before.items() if value is not None},
         "root": short_model((bases[0].spec if bases else view["spec"]).get("model", "")),

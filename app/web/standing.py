@@ -106,6 +106,18 @@ def running_kpis(view: View, lasts: Lasts) -> list[dict[str, Any]]:
     return kpis + (_loss_kpi(lasts) or [_kpi("validation loss", "–", unmeasured)])
 
 
+def is_fitted(spec: dict[str, Any]) -> bool:
+    """RunSpec.converges, also of a complete spec of before, which may not be one any more."""
+    return (spec.get("strategy") or {}).get("kind") == "head" and not spec.get("epochs")
+
+
+def compared(metric: Metric, values: list[Any]) -> list[dict[str, Any]]:
+    """[{"text", "best"}] of the same figure of several models."""
+    numbers = [value for value in values if _number(value)]
+    best = (min if metric.lower else max)(numbers, default=None)
+    return [{"text": figure(metric, value), "best": value == best and len(numbers) > 1} for value in values]
+
+
 def baseline_table(view: View) -> dict[str, Any]:
     """{"columns": titles, "rows": [{"title", "lower", "cells": [{"text", "best"}]}]}: who is best at each figure."""
     baselines, titles = _baselines(view), _titles(view)
@@ -113,12 +125,7 @@ def baseline_table(view: View) -> dict[str, Any]:
     rows = []
     for metric in judged_by(view):
         values = [view["metrics"][metric.name], *(baselines[name].get(metric.name) for name in names)]
-        numbers = [value for value in values if _number(value)]
-        best = (min if metric.lower else max)(numbers)
-        cells = [
-            {"text": figure(metric, value), "best": value == best and len(numbers) > 1} for value in values
-        ]
-        rows.append({"title": metric.title, "lower": metric.lower, "cells": cells})
+        rows.append({"title": metric.title, "lower": metric.lower, "cells": compared(metric, values)})
     return {"columns": ["this model", *(titles[name] for name in names)], "rows": rows}
 
 
@@ -152,7 +159,9 @@ def verdict(view: View) -> dict[str, str] | None:
         if rival.name in TRIVIAL
         else _against_another
     )
-    return {"tone": tone, "text": say(metric, mine, rival, tone)}
+    fitted = is_fitted(view["spec"])
+    more = "a strategy that trains more than the head" if fitted else "more epochs, another learning rate"
+    return {"tone": tone, "text": say(metric, mine, rival, tone, more)}
 
 
 def held_out(view: View) -> dict[str, Any]:
@@ -171,12 +180,12 @@ def held_out(view: View) -> dict[str, Any]:
     return {"held_out": figure(metric, mine), "against": against}
 
 
-def _against_another(metric: Metric, mine: float, rival: Rival, tone: str) -> str:
+def _against_another(metric: Metric, mine: float, rival: Rival, tone: str, more: str) -> str:
     who = rival.title.replace(" + ", " with ")
     if tone == "bad":
         return (
             f"{who[:1].upper()}{who[1:]} is better on these rows by {gap(metric, mine, rival.value)[1:]} {metric.title}. "
-            "It is also faster and smaller: use it, or try more epochs, another model or more data."
+            f"It is also faster and smaller: use it, or try {more}, another model or more data."
         )
     if tone == "warn":
         better = "hardly" if _gain(metric, mine, rival.value) else "no"
@@ -186,9 +195,9 @@ def _against_another(metric: Metric, mine: float, rival: Rival, tone: str) -> st
     return f"The model is better than {who}: {_both(metric, mine, rival)} on the same rows."
 
 
-def _against_a_guess(metric: Metric, mine: float, rival: Rival, tone: str) -> str:
+def _against_a_guess(metric: Metric, mine: float, rival: Rival, tone: str, more: str) -> str:
     who = f"a guess without a model ({rival.title})"
-    try_more = "Try more epochs, another learning rate or more data."
+    try_more = f"Try {more} or more data."
     if tone == "bad":
         apart = gap(metric, mine, rival.value)[1:]
         return f"{who[:1].upper()}{who[1:]} is better on these rows by {apart} {metric.title}. {try_more}"
@@ -198,7 +207,7 @@ def _against_a_guess(metric: Metric, mine: float, rival: Rival, tone: str) -> st
     return f"The model is better than {who}: {_both(metric, mine, rival)} on the same rows."
 
 
-def _against_itself(metric: Metric, mine: float, rival: Rival, tone: str) -> str:
+def _against_itself(metric: Metric, mine: float, rival: Rival, tone: str, _more: str) -> str:
     before, now = figure(metric, rival.value), figure(metric, mine)
     if tone == "bad":
         return (

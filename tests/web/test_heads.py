@@ -27,6 +27,13 @@ def test_what_a_head_on_the_mean_reaches_stands_beside(
     assert "The head reads the first token." in said
 
 
+def test_the_better_of_two_heads_is_marked() -> None:
+    view = {"task": "classification", "metrics": FIRST, "baselines": {}}
+    table = heads_table(view, {"poolings": {"the first token": FIRST, "the mean of the tokens": MEAN}})
+    assert table is not None
+    assert [cell["best"] for cell in table["rows"][0]["cells"]] == [False, True]
+
+
 def test_the_head_alone_stands_before_the_run(client: TestClient, services: Services, upload: Upload) -> None:
     results = {"head_first": {"metrics": FIRST, "iterations": 30, "seconds": 1.0}}
     run_id = finished(services, "classification", upload()["id"], results=results)

@@ -76,14 +76,14 @@ def test_drift_is_in_percent_with_the_head_first_and_says_what_was_frozen() -> N
     results = {
         "drift": [
             {"level": "embeddings", "drift": 0.0, "learned": False},
-            {"level": "block 1", "drift": 0.0123, "learned": True},
-            {"level": "block 2", "drift": 0.0246, "learned": True},
+            {"level": "block 1", "drift": 0.0120, "learned": True},
+            {"level": "block 2", "drift": 0.0240, "learned": True},
         ]
     }
     found = drift(results)
     assert [(one["level"], one["text"], one["width"]) for one in found] == [
-        ("block 2", "2.46 %", 100.0),
-        ("block 1", "1.23 %", 50.0),
+        ("block 2", "2.40 %", 100.0),
+        ("block 1", "1.20 %", 50.0),
         ("embeddings", "frozen", 0.0),
     ]
 

@@ -29,6 +29,7 @@ def test_a_head_that_is_fitted_has_a_page_without_epochs(client: TestClient, lau
     run_id = launch(strategy={"kind": "head"})
     assert client.get(f"/api/runs/{run_id}").json()["spec"]["epochs"] is None
     assert "MiniLM-L6 · head" in words(head_of(client, run_id))
+    assert 'data-chart="rate"' not in client.get(f"/runs/{run_id}").text
 
 
 def test_how_many_numbers_learned_is_said_once_it_is_known(

@@ -22,6 +22,7 @@ RMSE = Metric("rmse", "RMSE", lower=True, top=None)
 def view(task: str, metrics: dict[str, float] | None, **baselines: dict[str, float]) -> dict[str, Any]:
     return {
         "task": task,
+        "spec": {},
         "state": "succeeded",
         "metrics": metrics,
         "baselines": baselines,
@@ -74,6 +75,13 @@ def test_figures_have_the_digits_of_their_scale() -> None:
 def test_a_classifier_against_tfidf(mine: float, theirs: float, tone: str, part: str) -> None:
     found = said("classification", {"accuracy": mine}, tfidf={"accuracy": theirs}, majority={"accuracy": 0.3})
     assert found[0] == tone and part in found[1]
+
+
+def test_a_fitted_head_is_not_told_to_train_for_more_epochs() -> None:
+    run = view("classification", {"accuracy": 0.6}, tfidf={"accuracy": 0.7})
+    for strategy, part in ({"kind": "head"}, "trains more than the head"), ({"kind": "full"}, "more epochs"):
+        found = verdict({**run, "spec": {"strategy": strategy}})
+        assert found is not None and part in found["text"]
 
 
 def test_the_best_baseline_counts_whichever_it_is() -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from app.core.files import Files
+from app.core.settings import Settings
 from tests.worker.real_runs import RealRuns
+from worker.supervisor import Supervisor
 
 pytestmark = pytest.mark.slow
 PARTIAL = {"kind": "partial", "layers": 1}
@@ -16,7 +18,7 @@ HEAD = {"kind": "head", "fit": "epochs"}
 
 @pytest.mark.parametrize("strategy", [PARTIAL, HEAD], ids=["partial", "head"])
 def test_the_next_run_finds_what_the_first_computed_and_ends_with_the_same_weights(
-    real_runs: RealRuns, files: Files, strategy: dict[str, Any]
+    real_runs: RealRuns, files: Files, settings: Settings, strategy: dict[str, Any]
 ) -> None:
     first = real_runs.train(**LEARN, strategy=strategy)
     assert first.state == "succeeded", first.error
@@ -32,6 +34,14 @@ def test_the_next_run_finds_what_the_first_computed_and_ends_with_the_same_weigh
     third = real_runs.train(**LEARN, strategy=strategy)
     assert "The frozen part is computed once" in real_runs.said(third)
     assert first.weights_sha256 == second.weights_sha256 == third.weights_sha256
+
+    run_id = real_runs.launch(**LEARN, strategy=strategy)
+    small = Supervisor(settings.model_copy(update={"cache_gb": 0.0}), keep_warm=False)
+    small.supervise(run_id)
+    small.stop()
+    without = real_runs.read(run_id)
+    assert "in memory." in real_runs.said(without)
+    assert without.weights_sha256 == first.weights_sha256
 
 
 def test_a_run_that_changes_all_weights_keeps_nothing(real_runs: RealRuns, files: Files) -> None:

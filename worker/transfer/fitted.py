@@ -23,8 +23,9 @@ from worker.losses import SequenceLoss
 from worker.tasks.base import HeadTask, Part
 from worker.tasks.score import last_layer
 from worker.transfer import sentence_transformers
+from worker.transfer.cache import Cache
 from worker.transfer.linear_heads import linearise
-from worker.transfer.path import MOST, Judge, along, finished, fit_of, put
+from worker.transfer.path import MOST, Found, Judge, along, finished, fit_of, put
 from worker.transfer.pooling import Features, Reader, of_texts
 from worker.transfer.solver import Layer
 
@@ -35,18 +36,28 @@ Say = Callable[[str], None]
 
 
 class FittedHead:
-    """The head of `model`, which is changed in place. `pooling`: of the spec. `say`: for lines of the log."""
+    """The head of `model`, which is changed in place. `pooling`: of the spec. `say`: for lines of the log. `cache`: of what the
+    frozen model reads; None: it is read anew each time."""
 
-    def __init__(self, model: Any, task: HeadTask, pooling: Pooling, device: torch.device, say: Say) -> None:
+    def __init__(
+        self,
+        model: Any,
+        task: HeadTask,
+        pooling: Pooling,
+        device: torch.device,
+        say: Say,
+        cache: Cache | None = None,
+    ) -> None:
         self.model, self.task, self.device, self.say = model, task, device, say
         self.asked = pooling
         # Of a word there is no first token and no mean.
         self.pools = "pooling" in task_named(task.spec.task).options
         self.layer = last_layer(model)
-        self.reader = Reader(model, self.layer, task, device)
+        self.reader = Reader(model, self.layer, task, device, cache)
         self.reads: Pooling = "own"
         self.chosen: Layer | None = None
         self.mean: Layer | None = None  # of the head on the mean of the tokens, beside the model's own
+        self.limits: list[str] = []  # what the page has to say of a fit that was cut off
 
     @property
     def learned(self) -> set[str]:
@@ -71,25 +82,29 @@ class FittedHead:
         learn, judge = (
             self.reader.features(part, mean=self._beside, tell=self.task.tell) for part in (train, validation)
         )
-        self.say(
-            f"The frozen model has read {len(train.examples) + len(validation.examples):,} texts once, in "
-            f"{time.perf_counter() - began:.1f} s; the head reads {self.name_of(self.reads)}."
+        texts = f"{len(train.examples) + len(validation.examples):,} texts"
+        how = (
+            f"What the frozen model reads of {texts} was computed by an earlier run"
+            if learn.known and judge.known
+            else f"The frozen model has read {texts} once, in {time.perf_counter() - began:.1f} s"
         )
+        self.say(f"{how}; the head reads {self.name_of(self.reads)}.")
         total = sum(parameter.numel() for parameter in self.model.parameters())
         numbers = sum(parameter.numel() for parameter in self.layer.parameters())
         yield Started(MOST, 0, numbers, total, "float64", "cpu")
         fit = fit_of(learn.own, objective, self.layer)
         found = along(fit, Judge(self.task, judge.own, validation, primary, lower), self._set, clock)
-        self.chosen = yield from found
+        self.chosen = self._of((yield from found), self.reads)
         if self._beside and learn.mean is not None and judge.mean is not None:
             fit = fit_of(learn.mean, objective, nn.Linear(learn.mean.shape[1], self.layer.out_features))
             on_mean = Judge(self.task, judge.mean, validation, primary, lower)
-            self.mean = finished(along(fit, on_mean, lambda _: None, clock), lambda _: self.task.tell(0, 0))
+            path = along(fit, on_mean, lambda _: None, clock)
+            self.mean = self._of(finished(path, lambda _: self.task.tell(0, 0)), "mean")
 
     def compare(self, validation: Part, test: Part) -> dict[str, Any]:
         """{"poolings": {name: the task's metrics}} of the held-out part by what a head reads, and the "notes" on it."""
         if self.mean is None or self.chosen is None:
-            return {"notes": [note] if (note := self._note(None)) else []}
+            return {"notes": [*([note] if (note := self._note(None)) else []), *self.limits]}
         on = [
             (part, self.reader.features(part, mean=True, tell=self.task.tell)) for part in (validation, test)
         ]
@@ -102,7 +117,7 @@ class FittedHead:
             self.name_of(self.reads): metrics(self.chosen, lambda one: one.own),
             self.name_of("mean"): metrics(self.mean, lambda one: one.mean),
         }
-        return {"poolings": found, "notes": [self._note(found)]}
+        return {"poolings": found, "notes": [self._note(found), *self.limits]}
 
     def write(self, folder: Path) -> None:
         """Puts the files beside the model with which sentence-transformers gives the outputs of the head on the mean."""
@@ -154,6 +169,16 @@ class FittedHead:
             if linearise(self.model, self.reader, batch, target, told=self.asked is not None):
                 self.reads = target
                 return
+
+    def _of(self, found: Found, pooling: Pooling) -> Layer:
+        if found.exhausted:
+            said = (
+                f"The fit of the head on {self.name_of(pooling)} has used up its {MOST} iterations before it was sure of the best "
+                "penalty; a weaker one might do better."
+            )
+            self.limits.append(said)
+            self.say(said)
+        return found.layer
 
     def _set(self, layer: Layer) -> None:
         put(layer, self.layer)

@@ -11,6 +11,7 @@ from worker.loop import Event, Step
 from worker.losses import SequenceLoss
 from worker.tasks.base import HeadTask, Part
 from worker.tasks.score import last_layer
+from worker.transfer.cache import Cache
 from worker.transfer.path import Judge, along, finished, fit_of, put
 from worker.transfer.pooling import Reader, of_texts
 
@@ -32,6 +33,7 @@ def head_first(
     primary: str,
     lower: bool,
     device: torch.device,
+    cache: Cache | None = None,
 ) -> HeadFirst:
     """Fits the last layer on the frozen model (train, validation; the figures are of test) and leaves it in `model`.
 
@@ -42,7 +44,7 @@ def head_first(
     began = time.perf_counter()
     layer = last_layer(model)
     model.to(device)
-    reader = Reader(model, layer, task, device)
+    reader = Reader(model, layer, task, device, cache)
     learn, judge, held = (reader.features(part, tell=task.tell).own for part in parts)
     fit = fit_of(learn, objective, layer, alike=True)
     steps = 0
@@ -52,7 +54,7 @@ def head_first(
         steps = event.step if isinstance(event, Step) else steps
         task.tell(0, 0)
 
-    chosen = finished(along(fit, Judge(task, judge, parts[1], primary, lower), lambda _: None), seen)
+    chosen = finished(along(fit, Judge(task, judge, parts[1], primary, lower), lambda _: None), seen).layer
     put(chosen, layer)
     _, validation, test = parts
     logits = of_texts(chosen.logits(judge), validation), of_texts(chosen.logits(held), test)

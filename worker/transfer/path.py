@@ -22,6 +22,14 @@ WORSE = 2  # strengths in a row whose validation loss is above the least, and th
 
 
 @dataclass(frozen=True)
+class Found:
+    """`layer`: the best of the path. `exhausted`: whether it has used up its iterations before its end."""
+
+    layer: Layer
+    exhausted: bool
+
+
+@dataclass(frozen=True)
 class Judge:
     """How a layer is judged: by its scores on `part`, whose features it reads."""
 
@@ -42,7 +50,7 @@ class Judge:
 
 def along(
     fit: Fit, judge: Judge, found: Callable[[Layer], None], clock: Clock = time.time
-) -> Generator[Event, None, Layer]:
+) -> Generator[Event, None, Found]:
     """The path of strengths: the events of the loop after Started; returns the layer with the best score on validation.
 
     `found(layer)` before each Evaluated, whose `best` then is about a model that has this layer.
@@ -74,7 +82,7 @@ def along(
         raise NonFiniteLoss(1, 1.0)
     found(best[1])
     yield Stopped(step, "finished")
-    return best[1]
+    return Found(best[1], exhausted=step >= MOST and stale < WORSE)
 
 
 def fit_of(features: Floats, objective: SequenceLoss, layer: nn.Linear, *, alike: bool = False) -> Fit:
@@ -103,11 +111,11 @@ def put(found: Layer, layer: nn.Linear) -> None:
             layer.bias.copy_(found.bias)
 
 
-def finished(path: Generator[Event, None, Layer], seen: Callable[[Event], None] = lambda _: None) -> Layer:
+def finished(path: Generator[Event, None, Found], seen: Callable[[Event], None] = lambda _: None) -> Found:
     """Goes along it to its end; `seen` gets each event."""
     while True:
         try:
             seen(next(path))
         except StopIteration as end:
-            layer: Layer = end.value
-            return layer
+            found: Found = end.value
+            return found

@@ -1,8 +1,11 @@
 """What a frozen trunk says of each text or word, read once: the input of the head's last layer, and the mean of the tokens."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from app.core.errors import Invalid
-from worker.backbone import pad_id
+from worker.backbone import pad_id, text_config
 from worker.batches import collate, eval_batches
 from worker.encode import Encoded
 from worker.tasks.base import HeadTask, Part, Rows, Tell
+from worker.transfer.blocks import stack_of
+from worker.transfer.cache import Cache
+from worker.transfer.fingerprint import fingerprint
 
 BATCH = 64  # rows of a canonical batch: as the tasks evaluate
 
@@ -24,10 +30,11 @@ Floats = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class Features:
     """float32 (rows or words, width), in the order of the rows. `own`: what the last layer reads. `mean`: the mean of a
-    row's token vectors, padding left out; None where it was not asked for."""
+    row's token vectors, padding left out; None where it was not asked for. `known`: computed by an earlier pass."""
 
     own: Floats
     mean: Floats | None
+    known: bool = False
 
 
 @dataclass
@@ -40,10 +47,15 @@ class Seen:
 
 
 class Reader:
-    """Reads a model up to its last layer, in evaluation mode and in the canonical batches, without a gradient."""
+    """Reads a model up to its last layer, in evaluation mode and in the canonical batches, without a gradient.
 
-    def __init__(self, model: Any, layer: nn.Linear, task: HeadTask, device: torch.device) -> None:
-        self.model, self.layer, self.task, self.device = model, layer, task, device
+    `cache`: where what it reads is kept for later passes and runs, whatever head they fit; None: nowhere.
+    """
+
+    def __init__(
+        self, model: Any, layer: nn.Linear, task: HeadTask, device: torch.device, cache: Cache | None = None
+    ) -> None:
+        self.model, self.layer, self.task, self.device, self.cache = model, layer, task, device, cache
         self.padding = pad_id(model)
         self.reduce: Callable[[Tensor, dict[str, Tensor]], Tensor] | None = None
 
@@ -52,11 +64,27 @@ class Reader:
 
         Raises Invalid of kind "model" for a class that makes something else of its last layer's output.
         """
-        encoded = part.encoded
-        width, count = self.layer.in_features, len(encoded)
-        batches = eval_batches(encoded.lengths, BATCH)
+        count = len(part.encoded)
         marks = self.task.marks(part, np.arange(count)) if count else None
-        own = np.empty((count if marks is None else len(marks[2]), width), dtype=np.float32)
+        shape = count if marks is None else len(marks[2]), self.layer.in_features
+        if self.cache is None or not count:
+            return self._computed(part, shape, mean, tell)
+        own, means = self._keys(part.encoded, marks)
+        with self.cache as cache:
+            found = cache.find(own, shape)
+            pooled = cache.find(means, (count, text_config(self.model).hidden_size)) if mean else None
+            if found is not None and (pooled is not None or not mean):
+                return Features(np.array(found), None if pooled is None else np.array(pooled), known=True)
+            read = self._computed(part, shape, mean, tell)
+            for key, array in ((own, read.own), (means, read.mean)):
+                if array is not None and cache.make_room(array.nbytes):
+                    with suppress(OSError), cache.draft(key, (array.shape[0], array.shape[1])) as kept:
+                        kept[:] = array
+        return read
+
+    def _computed(self, part: Part, shape: tuple[int, int], mean: bool, tell: Tell | None) -> Features:
+        encoded, own = part.encoded, np.empty(shape, dtype=np.float32)
+        batches = eval_batches(encoded.lengths, BATCH)
         means: Floats | None = None
         for done, rows in enumerate(batches, 1):
             batch = self.batch(encoded, rows)
@@ -69,11 +97,43 @@ class Reader:
                 own[at] = seen.own[torch.from_numpy(lines), torch.from_numpy(columns)].cpu().numpy()
             if mean:
                 pooled = mean_of(seen.hidden, batch).cpu().numpy()
-                means = np.empty((count, pooled.shape[1]), dtype=np.float32) if means is None else means
+                means = (
+                    np.empty((len(encoded), pooled.shape[1]), dtype=np.float32) if means is None else means
+                )
                 means[rows] = pooled
             if tell is not None:
                 tell(done, len(batches))
         return Features(own, means)
+
+    def _keys(self, encoded: Encoded, marks: tuple[Any, ...] | None) -> tuple[str, str]:
+        """Of what the last layer reads, and of the mean, which depends on nothing above the trunk."""
+        trunk, between = self._fingerprints
+        arrays = encoded.ids, encoded.offsets, encoded.token_type_ids, *(marks or ())
+
+        def key(said: dict[str, Any]) -> str:
+            digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+            for values in arrays:
+                digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+            return digest.hexdigest()
+
+        said = trunk | {"class": type(self.model).__name__, "batch": BATCH, "padding": self.padding}
+        return key(said | {"read by": "the last layer", "between": between}), key(
+            said | {"read by": "the mean"}
+        )
+
+    @cached_property
+    def _fingerprints(self) -> tuple[dict[str, Any], str]:
+        """Of the trunk, and of the weights between it and the last layer; none of them changes once it is read."""
+        stack = stack_of(self.model)
+        last = {id(parameter) for parameter in self.layer.parameters()}
+        parameters = dict(self.model.named_parameters())
+        head = set(stack.of(stack.top))
+        between = {name for name in head if id(parameters[name]) not in last}
+        below = (parameters.keys() - head) | dict(self.model.named_buffers()).keys()
+        return (
+            fingerprint(self.model, below, self.device),
+            str(fingerprint(self.model, between, self.device)["weights"]),
+        )
 
     def batch(self, encoded: Encoded, rows: Rows) -> dict[str, Tensor]:
         return collate(encoded, rows, self.padding, self.device)

@@ -17,7 +17,9 @@ from worker.export import export_model
 from worker.loop import Evaluated, Event, Started, Step, Stopped
 from worker.tasks import torch_task
 from worker.tasks.base import Part
+from worker.transfer import path
 from worker.transfer.blocks import stack_of
+from worker.transfer.cache import Cache
 from worker.transfer.fitted import FittedHead
 
 FIRST, LAST, OWN = "the first token", "the last token", "what the model's own head makes of a text"
@@ -81,7 +83,12 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 def fitted(
-    base: Path, folder: Path, name: str = "classification", labels: list[str] | None = None, **fields: Any
+    base: Path,
+    folder: Path,
+    name: str = "classification",
+    labels: list[str] | None = None,
+    cache: Cache | None = None,
+    **fields: Any,
 ) -> Fitted:
     texts, told = toy(96)
     spec = spec_of(name, strategy={"kind": "head", "fit": "converge"}, **fields)
@@ -94,7 +101,7 @@ def fitted(
         for part in ("train", "validation", "test")
     }
     lines: list[str] = []
-    head = FittedHead(model, half, spec.pooling, CPU, lines.append)
+    head = FittedHead(model, half, spec.pooling, CPU, lines.append, cache)
     free = half.free_half
     objective = half.objective(model, parts["train"])
     events = list(
@@ -277,3 +284,44 @@ def test_words_are_fitted_at_their_marks(bases: Callable[[str], Path], tmp_path:
     assert half.judge(model, validation)["loss"] == pytest.approx(min(losses), rel=1e-3)
     learned = [event.loss for event in events if isinstance(event, Step)]
     assert learned[-1] < 0.8 * learned[0]
+
+
+def test_a_later_fit_reads_nothing_anew_whatever_its_labels_and_ends_the_same(
+    bases: Callable[[str], Path], tmp_path: Path
+) -> None:
+    cache = Cache(tmp_path / "cache", 2**30)
+    first = fitted(bases("bert"), tmp_path / "first", cache=cache)
+    assert first.lines[0].startswith("The frozen model has read ")
+    again = fitted(bases("bert"), tmp_path / "again", cache=cache)
+    other = fitted(bases("bert"), tmp_path / "other", labels=three(toy(96)[0]), cache=cache)
+    for run in (again, other):
+        assert run.lines[0].startswith("What the frozen model reads of ")
+    plain = fitted(bases("bert"), tmp_path / "plain")
+    for file in ("model.safetensors", "2_Dense/model.safetensors"):
+        wanted = (plain.folder / file).read_bytes()
+        assert (first.folder / file).read_bytes() == (again.folder / file).read_bytes() == wanted
+
+
+def test_what_another_hidden_layer_reads_is_not_taken_for_the_same(
+    bases: Callable[[str], Path], tmp_path: Path
+) -> None:
+    cache = Cache(tmp_path / "cache", 2**30)
+    fitted(bases("roberta"), tmp_path / "first", pooling="own", cache=cache)
+    other = fitted(bases("roberta"), tmp_path / "other", pooling="own", seed=2, cache=cache)
+    plain = fitted(bases("roberta"), tmp_path / "plain", pooling="own", seed=2)
+    assert other.lines[0].startswith("The frozen model has read ")
+    one, two = (run.head.reader.features(run.parts["test"]).own for run in (other, plain))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_fit_that_uses_up_its_iterations_says_so(
+    bases: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path, "MOST", 3)
+    run = fitted(bases("bert"), tmp_path / "model")
+    assert run.events[-1].step == 3  # type: ignore[union-attr]
+    assert "has used up its" in run.lines[1]
+    notes = run.head.compare(run.parts["validation"], run.parts["test"])["notes"]
+    assert notes[1:] == run.lines[1:] and len(notes) == 3
+    monkeypatch.undo()
+    assert not fitted(bases("bert"), tmp_path / "whole", pooling="own").head.limits
