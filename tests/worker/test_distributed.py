@@ -17,7 +17,8 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.waiting import until
-from tests.worker.test_supervisor import Launch, in_background, launch, losses, read, wait_for_step
+from tests.worker.test_killed_runs import assert_same_end
+from tests.worker.test_supervisor import Launch, in_background, launch, losses, read
 from tests.worker.together import everything
 from worker.ranks import ALONE
 from worker.supervisor import Supervisor
@@ -80,8 +81,7 @@ def pair(settings: Settings) -> Any:
 
 def helper(run: Run) -> psutil.Process | None:
     """The second process of a run, once it has joined."""
-    assert run.pid is not None
-    return next(iter(psutil.Process(run.pid).children()), None)
+    return run.pid and next(iter(psutil.Process(run.pid).children()), None)
 
 
 def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
@@ -98,28 +98,29 @@ def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
     np.testing.assert_allclose(losses(database, two)["value"], losses(database, one)["value"], atol=1e-5)
 
 
-def test_a_second_process_that_is_killed_ends_the_attempt_and_the_run_goes_on(
-    pair: Supervisor, launch: Launch, database: Database
+def test_with_dropout_a_run_whose_processes_are_killed_ends_as_an_undisturbed_one(
+    pair: Supervisor, launch: Launch, database: Database, files: Files
 ) -> None:
-    run_id = launch(epochs=40)
+    undisturbed, run_id = (launch(epochs=20, checkpoint_seconds=0.05) for _ in range(2))
+    pair.supervise(undisturbed)
+    killed_while_it_trains(pair, database, run_id, of_helper=True)
+    killed_while_it_trains(pair, database, run_id, of_helper=False)
+    pair.supervise(run_id)
+    assert_same_end(database, files, undisturbed, run_id, attempts=3)
+
+
+def killed_while_it_trains(pair: Supervisor, database: Database, run_id: str, of_helper: bool) -> None:
+    """An attempt, until it has written a checkpoint and one of its processes is killed: with it the other one ends."""
+    before = read(database, run_id)
     watching = in_background(pair, run_id)
-    run = wait_for_step(database, run_id, 3)
-    second = until(lambda: helper(run), "the second process")
-    os.kill(second.pid, signal.SIGKILL)
+    second = until(lambda: helper(read(database, run_id)), "the second process")
+    until(
+        lambda: (read(database, run_id).checkpoint_step or 0) > (before.checkpoint_step or 0), "a checkpoint"
+    )
+    run = read(database, run_id)
+    assert run.pid is not None
+    os.kill(second.pid if of_helper else run.pid, signal.SIGKILL)
     watching.join()
     run = read(database, run_id)
-    assert (run.state, run.failures) == ("queued", 0)
-    assert not psutil.pid_exists(second.pid)
-
-
-def test_with_the_trainer_its_other_process_ends(
-    pair: Supervisor, launch: Launch, database: Database
-) -> None:
-    run_id = launch(epochs=40)
-    watching = in_background(pair, run_id)
-    run = wait_for_step(database, run_id, 3)
-    second = until(lambda: helper(run), "the second process")
-    assert run.pid is not None
-    os.kill(run.pid, signal.SIGKILL)
-    watching.join()
+    assert (run.state, run.attempt, run.failures) == ("queued", before.attempt + 1, 0), run.error
     until(lambda: not second.is_running(), "the end of the second process")

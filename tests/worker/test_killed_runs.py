@@ -1,5 +1,5 @@
-"""A trainer killed in the middle of any task: the next attempt goes on from the checkpoint and ends with the weights of a run
-that nobody disturbed."""
+"""A trainer killed in the middle of any task and any strategy: the next attempt goes on from the checkpoint and ends with the
+weights of a run that nobody disturbed."""
 
 import hashlib
 import json
@@ -34,6 +34,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "score": ("bert", {}),
     "pair": ("bert", {}),
 }
+BERT = "classification", "bert"
+STRATEGIES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "gradual": (*BERT, {"strategy": {"kind": "gradual", "over": 0.8}}),
+    "partial": (*BERT, {"strategy": {"kind": "partial", "layers": 1, "layer_decay": 0.8}}),
+    "head": (*BERT, {"strategy": {"kind": "head", "fit": "epochs"}, "epochs": 60}),
+    "lora": (*BERT, {"strategy": {"kind": "lora", "rank": 4, "dropout": 0.1}}),
+    "head_first": (*BERT, {"strategy": {"kind": "full", "head_first": True, "layer_decay": 0.8}}),
+}
 
 
 @pytest.fixture
@@ -44,10 +52,10 @@ def supervisor(settings: Settings) -> Iterator[Supervisor]:
 
 
 def prepared(
-    name: str, settings: Settings, database: Database, files: Files
+    case: tuple[str, str, dict[str, Any]], settings: Settings, database: Database, files: Files
 ) -> tuple[Launcher, dict[str, Any]]:
-    """Data and a model for the task, and the spec of a run."""
-    family, fields = CASES[name]
+    """Data and a model for a task, and the spec of a run. `case`: task, family, fields of the spec."""
+    name, family, fields = case
     columns = columns_of(name)
     assert settings.models_dir is not None
     build(family, settings.models_dir / "tiny", [text for texts in columns.values() for text in texts])
@@ -83,29 +91,75 @@ def went_on_from(database: Database, run_id: str) -> int:
     return int(told[-1])
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_killed_run_of_any_task_ends_with_the_weights_of_an_undisturbed_one(
-    name: str, supervisor: Supervisor, settings: Settings, database: Database, files: Files
+@pytest.mark.parametrize(
+    "case",
+    [(name, *case) for name, case in CASES.items()] + list(STRATEGIES.values()),
+    ids=[*CASES, *STRATEGIES],
+)
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(
+    case: tuple[str, str, dict[str, Any]],
+    supervisor: Supervisor,
+    settings: Settings,
+    database: Database,
+    files: Files,
 ) -> None:
-    launcher, spec = prepared(name, settings, database, files)
+    launcher, spec = prepared(case, settings, database, files)
     undisturbed, disturbed = launcher.launch(spec), launcher.launch(spec)
     supervisor.supervise(undisturbed)
     assert read(database, undisturbed).state == "succeeded", read(database, undisturbed).error
     watching = in_background(supervisor, disturbed)
     wait_for_step(database, disturbed, 3)
     until(lambda: read(database, disturbed).checkpoint_step, "a checkpoint")
-    pid = read(database, disturbed).pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    kill(database, disturbed)
     watching.join()
     assert read(database, disturbed).state == "queued"
     supervisor.supervise(disturbed)
-
-    run = read(database, disturbed)
-    assert (run.state, run.attempt) == ("succeeded", 2), run.error
     assert went_on_from(database, disturbed) >= 1
-    assert losses(database, disturbed)["value"] == losses(database, undisturbed)["value"]
-    weights = [files.model(one) / "model.safetensors" for one in (undisturbed, disturbed)]
-    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in weights]
-    assert sums[0] == sums[1]
-    assert read(database, undisturbed).metrics == run.metrics
+    assert_same_end(database, files, undisturbed, disturbed)
+
+
+def test_a_fitted_head_begins_again_and_ends_the_same(
+    supervisor: Supervisor, settings: Settings, database: Database, files: Files
+) -> None:
+    launcher, spec = prepared((*BERT, {"strategy": {"kind": "head"}}), settings, database, files)
+    for field in ("epochs", "batch_size", "learning_rate"):
+        del spec[field]
+    undisturbed, disturbed = launcher.launch(spec), launcher.launch(spec)
+    supervisor.supervise(undisturbed)
+    watching = in_background(supervisor, disturbed)
+    wait_for_step(database, disturbed, 1)  # points of an attempt that counts no more are in the database then
+    kill(database, disturbed)
+    watching.join()
+    supervisor.supervise(disturbed)
+    assert_same_end(database, files, undisturbed, disturbed)
+
+
+def kill(database: Database, run_id: str) -> None:
+    """The run's trainer, from outside."""
+    pid = read(database, run_id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def assert_same_end(
+    database: Database, files: Files, undisturbed: str, disturbed: str, attempts: int = 2
+) -> None:
+    """The last of the `attempts` of `disturbed` has brought it to what `undisturbed` came to, bit by bit."""
+    one, two = read(database, undisturbed), read(database, disturbed)
+    assert (one.state, two.state, two.attempt) == ("succeeded", "succeeded", attempts), (one.error, two.error)
+    assert losses(database, disturbed) == losses(database, undisturbed) | {
+        "time": losses(database, disturbed)["time"]
+    }
+    assert weights_of(files, disturbed) == weights_of(files, undisturbed)
+    assert (two.metrics, two.baselines) == (one.metrics, one.baselines)
+    assert one.results is not None and two.results is not None
+    for results in (one.results, two.results):
+        results.get("head_first", {}).pop("seconds", None)
+    assert two.results == one.results
+
+
+def weights_of(files: Files, run_id: str) -> dict[str, str]:
+    """The SHA-256 of all that was learned, by path: the download's, the adapter's, what lies between a head-only model and it."""
+    run = files.run(run_id)
+    paths = sorted(path for path in run.rglob("*.safetensors"))
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
