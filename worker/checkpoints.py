@@ -14,7 +14,7 @@ seed and the step (order, dropout, learning rate: worker/seeds.py) or is loaded 
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from app.core import manifest as manifests
 from app.core.files import sync
 from worker.loop import Place
 from worker.optim import Group
+from worker.ranks import whole
 
 VERSION = 1
 KEPT = 2
@@ -49,20 +50,21 @@ class Checkpoint:
         return path if path.exists() else None
 
 
-def save(root: Path, place: Place, groups: Groups, best: Path | None, facts: dict[str, Any]) -> Checkpoint:
+def save(root: Path, place: Place, best: Path | None, facts: dict[str, Any]) -> Checkpoint:
     """Writes a checkpoint of a training that stands at `place` into `root` and removes those before the last two.
 
     `best`: the file of the best weights, if there is one; it must be replaced, never written into, since it is linked where
     the file system can. `facts`: JSON for whoever goes on. Raises OSError or SafetensorError (disk full), and then leaves
     nothing behind.
     """
+    learned, moments = dict(_learned(place)), dict(_moments(place))
     name = f"{place.step:08d}"
     part = root / f".{name}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        save_file(_learned(groups), part / "learned.safetensors")
-        save_file(_moments(place, groups), part / "moments.safetensors")
+        save_file(learned, part / "learned.safetensors")
+        save_file(moments, part / "moments.safetensors")
         if best is not None:
             _link(best, part / BEST)
         manifest = {
@@ -115,7 +117,11 @@ def restore(checkpoint: Checkpoint, groups: Groups) -> Place:
     """
     manifest = json.loads((checkpoint.folder / "manifest.json").read_text(encoding="utf-8"))
     learned = load_file(checkpoint.folder / "learned.safetensors")
-    named = {name: parameter for group in groups for name, parameter in _pairs(group)}
+    named = {
+        name: parameter
+        for group in groups
+        for name, parameter in zip(group.names, group.parameters, strict=True)
+    }
     if set(named) != set(learned):
         odd = sorted(set(named) ^ set(learned))[0]
         raise ValueError(f"the checkpoint of step {checkpoint.step} is of another model: {odd}")
@@ -136,23 +142,34 @@ def restore(checkpoint: Checkpoint, groups: Groups) -> Place:
     )
 
 
-def _learned(groups: Groups) -> dict[str, Tensor]:
-    return {name: parameter.detach().contiguous() for group in groups for name, parameter in _pairs(group)}
+def lend(place: Place) -> None:
+    """What a process that is not the first does while that one saves: it gives its parts of the tensors that are spread."""
+    for _ in (*_learned(place), *_moments(place)):
+        pass
 
 
-def _moments(place: Place, groups: Groups) -> dict[str, Tensor]:
+def _learned(place: Place) -> Iterator[tuple[str, Tensor]]:
+    return ((name, _kept(parameter.detach())) for name, parameter in _named(place))
+
+
+def _moments(place: Place) -> Iterator[tuple[str, Tensor]]:
     assert place.optimizer is not None
-    return {
-        f"{name}/{what}": tensor.contiguous()
-        for group in groups
-        for name, parameter in _pairs(group)
+    for name, parameter in _named(place):
         # A parameter that has not begun to learn has none.
-        for what, tensor in place.optimizer.state.get(parameter, {}).items()
-    }
+        for what, tensor in place.optimizer.state.get(parameter, {}).items():
+            yield f"{name}/{what}", _kept(tensor)
 
 
-def _pairs(group: Group) -> Iterable[tuple[str, Any]]:
-    return zip(group.names, group.parameters, strict=True)
+def _named(place: Place) -> Iterator[tuple[str, Any]]:
+    assert place.optimizer is not None
+    for group in place.optimizer.param_groups:
+        yield from zip(group["names"], group["params"], strict=True)
+
+
+def _kept(tensor: Tensor) -> Tensor:
+    """All of it; what was spread over several devices has no room on one."""
+    found = whole(tensor)
+    return (found if found is tensor else found.cpu()).contiguous()
 
 
 def _told(path: Path) -> dict[str, Any]:

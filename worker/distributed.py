@@ -2,7 +2,8 @@
 
 The trainer is the first. It starts the others in its own process group, so that what ends the group ends them all; each hangs
 on a pipe and ends when the trainer has gone; and if one of them dies, the trainer ends the same way, for it would wait
-for the dead for ever. All meet at a file and talk through the loopback interface. Untested on GPUs.
+for the dead for ever. All meet at a file and talk through the loopback interface. What they share: worker/ranks.py, and for a
+model that is too large for each, worker/sharding.py. Untested on GPUs.
 """
 
 import contextlib

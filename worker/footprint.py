@@ -4,7 +4,7 @@ An estimate before the first step. Where it was too hopeful, the loop halves the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from worker import plan as plans
 from worker.backbone import text_config
 from worker.processes import memory_group
 from worker.ranks import Ranks
+from worker.sharding import learning_blocks
 from worker.transfer.blocks import stack_of
 from worker.transfer.plan import Plan
 
@@ -40,6 +41,7 @@ class Fit:
 
     micro_batch: int
     checkpointing: bool
+    sharded: bool = False  # the blocks are spread over the processes (worker/sharding.py)
 
 
 def footprint(model: nn.Module, plan: Plan, tokens: int, device: torch.device) -> Footprint:
@@ -65,6 +67,19 @@ def footprint(model: nn.Module, plan: Plan, tokens: int, device: torch.device) -
         row=blocks * block + logits,
         thrifty=blocks * inputs + block + logits,
     )
+
+
+def shared_out(need: Footprint, model: Any, plan: Plan, world: int) -> Footprint:
+    """The same where `world` processes share out gradients and moments of the blocks. The weights come together in each of them
+    to judge, so they count whole."""
+    inside = tuple(f"{path}." for path in learning_blocks(model, plan))
+    numbers = sum(
+        parameter.numel()
+        for group in plan.groups
+        for name, parameter in zip(group.names, group.parameters, strict=True)
+        if name.startswith(inside)
+    )
+    return replace(need, fixed=need.fixed - 12 * numbers * (1 - 1 / world))
 
 
 def fit(need: Footprint, free: float, rows: int) -> Fit:
@@ -101,27 +116,41 @@ def settle(
     device: torch.device,
     ranks: Ranks,
     say: Callable[[str], None],
-) -> int:
-    """Rows at a time: what the first attempt wrote to the run's plan (`file`), or chooses now. `model` is told to checkpoint.
+    *,
+    shard: bool = False,
+) -> Fit:
+    """What the first attempt wrote to the run's plan (`file`), or chooses now. `model` is told to checkpoint.
 
-    `most`: rows at a time that are asked for, tokens of the longest.
+    `most`: rows at a time that are asked for, tokens of the longest. `shard`: blocks are spread over several processes even
+    where there is no need.
     """
     rows, tokens = most
 
     def choose() -> Fit:
         known = plans.read(file)
         if known.get("checkpointing") is not None:
-            return Fit(known["micro_batch"], known["checkpointing"])
+            return Fit(known["micro_batch"], known["checkpointing"], known.get("sharded", False))
         weights = 4 * sum(parameter.numel() for parameter in model.parameters())
         there = next(model.parameters()).device.type == device.type
         free = free_bytes(device) / (1 if device.type == "cuda" else ranks.world)
-        found = fit(footprint(model, plan, tokens, device), free - (0 if there else weights), rows)
+        free -= 0 if there else weights
+        need = footprint(model, plan, tokens, device)
+        spread = shared_out(need, model, plan, ranks.world)
+        sharded = spread.fixed < need.fixed and (shard or SHARE * free - need.fixed < need.thrifty)
+        found = fit(spread if sharded else need, free, rows)
         found = Fit(
             min(found.micro_batch, known["micro_batch"]),
             found.checkpointing and bool(getattr(model, "supports_gradient_checkpointing", False)),
+            sharded,
         )
-        plans.note(file, micro_batch=found.micro_batch, checkpointing=found.checkpointing)
-        if found != Fit(rows, False):
+        plans.note(
+            file, micro_batch=found.micro_batch, checkpointing=found.checkpointing, sharded=found.sharded
+        )
+        if sharded:
+            say(
+                f"Each of the {ranks.world} processes keeps a part of each block, its gradients and moments (FSDP2)."
+            )
+        if (found.micro_batch, found.checkpointing) != (rows, False):
             twice = ", and each block is computed twice to keep less" if found.checkpointing else ""
             say(
                 f"To fit the memory ({free / 1e9:.1f} GB are free) it is {found.micro_batch} rows at a time{twice}; "
@@ -132,4 +161,4 @@ def settle(
     found = ranks.share(choose)
     if found.checkpointing:
         model.activation_checkpointing_enable()
-    return found.micro_batch
+    return found

@@ -41,7 +41,6 @@ class Keeper:
         """Puts the newest whole checkpoint into the parameters of `groups`, the best weights of its time in their place, and sets
         `place`; returns its facts. None: there is none, the training begins. `first`: of the processes that train together;
         each of them reads the checkpoint, and this one keeps what the others don't need."""
-        self._groups = groups
         found, faults = checkpoints.newest(self._root)
         for fault in faults:
             self._warn(fault)
@@ -64,7 +63,7 @@ class Keeper:
         began = self._clock()
         best = self._best if self._best.exists() else None
         try:
-            checkpoints.save(self._root, self.place, self._groups, best, facts)
+            checkpoints.save(self._root, self.place, best, facts)
         except Exception as error:
             if disk_full(error):
                 why, advice = "The disk is too full", "Free some space."
@@ -88,6 +87,10 @@ class Keeper:
     def thin(self) -> None:
         """Keeps only the newest: the run is over, and may be tried again."""
         checkpoints.thin(self._root)
+
+    def lend(self) -> None:
+        """Of a process that is not the first: its part in the first one's `save`."""
+        checkpoints.lend(self.place)
 
     def discard(self) -> None:
         """Removes all of them: the run is over."""

@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_
 
 from app.core.clock import Clock
 from app.core.errors import Invalid
@@ -184,6 +184,7 @@ def train(
             behind = step / steps
             if plan.stage(behind) != stage:
                 stage = plan.stage(behind)
+                ranks.scatter()
                 plan.enter(model, behind)
             step += 1
             rate = learning_rate(step, steps, warmup, recipe.learning_rate)
@@ -196,11 +197,11 @@ def train(
             while True:  # until it fits the memory
                 loss = torch.zeros((), device=device)
                 with Trial(most, ranks) as trial:
-                    for part, micro in ranks.own(micro_batches(rows, most)):
+                    for part, micro, whole in ranks.own(micro_batches(rows, most), weight):
                         batch = objective.batch(micro, device)
                         reseed(recipe.seed, f"dropout/{part}", step)
                         with precision():
-                            share = objective.loss(model, batch).div(weight)
+                            share = objective.loss(model, batch).div(whole)
                         share.backward()  # type: ignore[no-untyped-call]
                         loss += share.detach()
                 if not trial.full:
@@ -212,11 +213,12 @@ def train(
             ranks.add(parameters, loss)
 
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-            loss_now, norm = torch.stack((loss, get_total_norm(gradients))).tolist()  # the step's only wait
+            loss_now, norm = torch.stack((loss, ranks.norm(gradients))).tolist()  # the step's only wait
             if not math.isfinite(loss_now) or not math.isfinite(norm):
                 raise NonFiniteLoss(step, recipe.learning_rate)
             if norm > recipe.max_grad_norm:
-                clip_grads_with_norm_(parameters, recipe.max_grad_norm, torch.tensor(norm))
+                for alike in plan.groups:
+                    clip_grads_with_norm_(alike.parameters, recipe.max_grad_norm, torch.tensor(norm))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
@@ -229,6 +231,7 @@ def train(
             if evaluate is None or not judged:
                 continue
             began = time.perf_counter()
+            ranks.gather()  # until the next step: who gets the event may look at the weights, or save them
             scores = ranks.share(partial(evaluate, model))
             stage = -1
             score = _rank(scores, primary, lower)

@@ -36,7 +36,7 @@ class Trial(AbstractContextManager["Trial"]):
     """One try at a step in parts of at most `rows` rows.
 
     Afterwards `full` tells whether memory ran out, in this process or in another of the run's. With parts of one row that
-    is an error, as anything else is.
+    is an error, as anything else is, and so it is where each process holds a part of the model only: the others wait for it.
     """
 
     def __init__(self, rows: int, ranks: Ranks) -> None:
@@ -47,7 +47,7 @@ class Trial(AbstractContextManager["Trial"]):
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> bool:
         here = error is not None and memory_full(error)
-        if error is not None and (self.rows == 1 or not here):
+        if error is not None and (self.rows == 1 or not here or self._ranks.sharded):
             return False
         self.full = self._ranks.any(here)
         return here

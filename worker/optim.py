@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from worker.ranks import spread_like
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -107,5 +109,7 @@ def adamw(
     for group in groups:
         for name, parameter in zip(group.names, group.parameters, strict=True):
             if moments and name in moments:  # one that had not begun to learn has none
-                optimizer.state[parameter] = {what: value.to(device) for what, value in moments[name].items()}
+                optimizer.state[parameter] = {
+                    what: spread_like(value.to(device), parameter) for what, value in moments[name].items()
+                }
     return optimizer

@@ -13,6 +13,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.utils import get_total_norm
 
 BUCKET = 2**24  # numbers that are summed in one message: 64 MB
 
@@ -25,15 +27,17 @@ class Ranks:
 
     rank = 0
     world = 1
+    sharded = False  # whether each process holds a part of the model only (worker/sharding.py)
 
     @property
     def first(self) -> bool:
         """Whether this is the process that records, evaluates and saves."""
         return self.rank == 0
 
-    def own(self, parts: Iterable[Item]) -> Iterator[tuple[int, Item]]:
-        """(number, part) of this process's parts."""
-        return islice(enumerate(parts), self.rank, None, self.world)
+    def own(self, parts: Iterable[Item], weight: float) -> Iterator[tuple[int, Item, float]]:
+        """(number, part, what its loss is divided by) of this process's parts. `weight`: of the whole step."""
+        mine = islice(enumerate(parts), self.rank, None, self.world)
+        return ((number, part, weight) for number, part in mine)
 
     def any(self, here: bool) -> bool:
         """Whether `here` is true in any process."""
@@ -42,12 +46,22 @@ class Ranks:
     def add(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> None:
         """Sums `loss` and the gradients of `parameters` over all processes, in place."""
 
+    def norm(self, gradients: Sequence[Tensor]) -> Tensor:
+        """The 2-norm over all `gradients`, a scalar."""
+        return get_total_norm(gradients)
+
     def share(self, find: Callable[[], Found]) -> Found:
         """What `find` gives in the first process; only there it is called."""
         return find()
 
     def align(self, model: nn.Module) -> None:
         """Gives all processes the first one's weights."""
+
+    def gather(self) -> None:
+        """Every process has all weights in its model from here on; no-one needs the others to use it."""
+
+    def scatter(self) -> None:
+        """Ends that, before the next step."""
 
 
 class Joined(Ranks):
@@ -94,6 +108,18 @@ class Joined(Ranks):
 
 
 ALONE = Ranks()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor whose parts are spread; every process has to ask for it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def spread_like(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """This process's part of `tensor`, if it is one for each number of `parameter` and that is spread."""
+    if not isinstance(parameter, DTensor) or tensor.shape != parameter.shape:
+        return tensor
+    return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -22,7 +22,8 @@ from worker.footprint import settle
 from worker.keeper import safe
 from worker.loop import Evaluated, Event, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
-from worker.ranks import Ranks
+from worker.ranks import ALONE
+from worker.sharding import Sharded
 from worker.tasks import TorchTask
 from worker.tasks.base import HeadTask, Part
 from worker.transfer import Plan, make_plan
@@ -59,6 +60,7 @@ class Training:
         self.fitted: FittedHead | None = None
         self.first: HeadFirst | None = None
         self.line: Line | None = None
+        self.ranks = ALONE
         self._kept: dict[str, Any] | None = None  # facts of the checkpoint that it goes on from
 
     def run(self, train_part: Part, validation: Part) -> None:
@@ -67,19 +69,19 @@ class Training:
         Raises Cancelled, LaidAside, LostRun; NonFiniteLoss; Invalid where a head can't be fitted.
         """
         self.recorder.progress(phase="training")
-        ranks = self.attempt.meeting.join()
+        self.ranks = self.attempt.meeting.join()
         events, due = (
             self._fitting(train_part, validation)
             if self.spec.converges
-            else self._learning(train_part, validation, ranks)
+            else self._learning(train_part, validation)
         )
         progress = Progress(self.recorder, due)
-        self._go_on(progress, ranks)
+        self._go_on(progress)
         self.attempt.keeping = self.strategy is not None
         for event in events:
             self.recorder.confirm()
-            self._record(event, progress, ranks, validation)
-            if ranks.first and self.strategy is not None and safe(event):
+            self._record(event, progress, validation)
+            if self.strategy is not None and safe(event) and (self.ranks.first or self.ranks.sharded):
                 self._keep(progress)
             if self.recorder.cancelled.is_set():
                 events.close()
@@ -88,6 +90,8 @@ class Training:
                 events.close()
                 self.recorder.flush()  # raises LostRun
         self.attempt.keeping = False
+        if isinstance(self.ranks, Sharded):
+            self.ranks.end()
         self.load_best()
         if progress.loss is not None and not self.spec.converges:  # an optimum needs no advice
             best = self.best.scores if self.best else {}
@@ -95,7 +99,7 @@ class Training:
         if self.advice:
             self.recorder.log("warning", self.advice)
 
-    def _record(self, event: Event, progress: Progress, ranks: Ranks, validation: Part) -> None:
+    def _record(self, event: Event, progress: Progress, validation: Part) -> None:
         match event:
             case Started():
                 self.recorder.progress(phase="training")
@@ -103,24 +107,24 @@ class Training:
                 self.learning = {"trainable": event.trainable, "parameters": event.parameters}
             case Halved():
                 progress.halved(event)
-                if ranks.first:
+                if self.ranks.first:
                     plan.note(self.attempt.plan_file, micro_batch=event.micro_batch)
             case Step():
                 progress.step(event)
             case Evaluated():
-                if event.best and ranks.first:
+                if event.best and self.ranks.first:
                     self._save_best(event)
                 progress.evaluated(event)
-                if ranks.first and (samples := self.task.samples(self.model, validation)):
+                if self.ranks.first and (samples := self.task.samples(self.model, validation)):
                     self.recorder.samples(event.step, event.epoch, samples)
             case Stopped():
                 progress.stopped(event)
                 if self.spec.converges:  # how many steps it takes is known only now
                     self.recorder.progress(steps=event.step)
 
-    def _go_on(self, progress: Progress, ranks: Ranks) -> None:
+    def _go_on(self, progress: Progress) -> None:
         """Tells a later attempt's beginning: the curves end where its checkpoint was written."""
-        if self.attempt.number == 1 or not ranks.first:
+        if self.attempt.number == 1 or not self.ranks.first:
             return
         step, kept = self.attempt.keeper.place.step, self._kept or {}
         progress.loss = kept.get("loss")
@@ -158,9 +162,16 @@ class Training:
         return strategy
 
     def _keep(self, progress: Progress) -> None:
-        """Writes a checkpoint if it is time for one. Raises LaidAside if the run is to end with it."""
+        """Writes a checkpoint if it is time for one. Raises LaidAside if the run is to end with it.
+
+        Where each process holds a part of the model, all come here at once, and the first decides.
+        """
         leave = self.attempt.stopping.is_set() or self.recorder.paused.is_set()
-        if not leave and not self.attempt.keeper.due():
+        now = leave or self.attempt.keeper.due()
+        if not (self.ranks.share(lambda: now) if self.ranks.sharded else now):
+            return
+        if not self.ranks.first:
+            self.attempt.keeper.lend()
             return
         best = self.best and {"step": self.best.step, "epoch": self.best.epoch, "scores": self.best.scores}
         points = [(one.series, one.step, one.value, one.time) for one in self.recorder.unwritten()]
@@ -172,9 +183,9 @@ class Training:
         if leave:
             raise LaidAside
 
-    def _learning(self, train_part: Part, validation: Part, ranks: Ranks) -> tuple[Events, int]:
+    def _learning(self, train_part: Part, validation: Part) -> tuple[Events, int]:
         """The loop's events, and the steps between two evaluations."""
-        recipe, task = self._recipe(), task_named(self.spec.task)
+        recipe, task, ranks = self._recipe(), task_named(self.spec.task), self.ranks
         objective = self.task.objective(self.model, train_part)
         if getattr(self.spec.strategy, "head_first", False) and ranks.first:  # the others get its weights
             self._fit_head_first(objective, train_part, validation)
@@ -183,11 +194,21 @@ class Training:
             line = self.attempt.files.interpolation(self.attempt.run_id)
             self.line = Line(self.model, self.strategy, line.with_name(f"{line.name}.part"))
         most = recipe.batch_size, int(objective.lengths.max(initial=1))
-        rows = settle(
-            self.attempt.plan_file, self.model, self.strategy, most, self.device, ranks, self.attempt.say
+        fit = settle(
+            self.attempt.plan_file,
+            self.model,
+            self.strategy,
+            most,
+            self.device,
+            ranks,
+            self.attempt.say,
+            shard=self.attempt.settings.shard,
         )
-        recipe = replace(recipe, micro_batch=rows)
+        recipe = replace(recipe, micro_batch=fit.micro_batch)
         self._kept = self.attempt.keeper.begin(self.strategy.groups, ranks.first)
+        if fit.sharded:
+            self.ranks = spread = Sharded(self.model, self.strategy, self.device)
+            self.strategy = spread.plan
         steps_an_epoch = -(-len(objective.lengths) // (recipe.batch_size * recipe.accumulation))
         events = train(
             self.model,
@@ -198,7 +219,7 @@ class Training:
             task.primary,
             self.device,
             lower=task.primary_is_lower,
-            ranks=ranks,
+            ranks=self.ranks,
             place=self.attempt.keeper.place,
         )
         self.model.to(self.device)
@@ -287,11 +308,13 @@ class Training:
 
     def _save_best(self, event: Evaluated) -> None:
         part = self.attempt.best_weights.with_suffix(".part")
-        state = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        # What is frozen is in memory as it was, unless each process has a part of it only.
+        names = self.ranks.names if isinstance(self.ranks, Sharded) else []
         if self.fitted is not None:
-            state = {name: state[name] for name in self.fitted.learned}
-        elif self.strategy is not None:  # what is frozen is in memory as it was
-            state = {name: state[name] for group in self.strategy.groups for name in group.names}
+            names = list(self.fitted.learned)
+        elif self.strategy is not None:
+            names += [name for group in self.strategy.groups for name in group.names]
+        state = {name: self.model.get_parameter(name).detach().contiguous() for name in names}
 
         def write() -> None:
             save_file(_without_aliases(state), part)
@@ -301,6 +324,8 @@ class Training:
         self.best = event
 
     def load_best(self) -> None:
+        if isinstance(self.ranks, Sharded):
+            self.ranks.end(alone=True)
         if self.best is not None:
             self.model.load_state_dict(load_file(self.attempt.best_weights), strict=False)
             self.model.tie_weights()

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
         ge=0,
         description="Processes that train a run together; 0: one for each GPU, without a GPU one.",
     )
+    shard: bool = Field(
+        default=False,
+        description="1: processes that train a run together share out the blocks of every model, not only of those that fit no one.",
+    )
     behind_loopback: bool = Field(
         default=False,
         description="1: permit binding 0.0.0.0 in a container that is published on 127.0.0.1 only.",
@@ -121,5 +125,6 @@ class Settings(BaseSettings):
         names = {name: getattr(self, name) for name in type(self).model_fields}
         names["models"] = self.models_dir or ""
         names["offline"] = "1" if self.offline else "0"
+        names["shard"] = "1" if self.shard else "0"
         names["behind_loopback"] = "1" if self.behind_loopback else "0"
         return {f"HEADSTART_{name.upper()}": str(value) for name, value in names.items()}

@@ -53,7 +53,7 @@ class Training:
 
     def save(self, root: Path) -> None:
         best = self.best if self.best and self.best.exists() else None
-        checkpoints.save(root, self.place, self.plan.groups, best, {"loss": 0.5})
+        checkpoints.save(root, self.place, best, {"loss": 0.5})
 
 
 def losses(events: list[Event]) -> list[tuple[int, float]]:
@@ -153,7 +153,7 @@ def test_a_write_that_fails_leaves_the_others_and_no_trace(saved: tuple[Path, Tr
     root, training = saved
     training.place.step = 4
     with pytest.raises(FileNotFoundError):
-        checkpoints.save(root, training.place, training.plan.groups, root / "no such file", {})
+        checkpoints.save(root, training.place, root / "no such file", {})
     assert sorted(path.name for path in root.iterdir()) == ["00000002", "00000003"]
 
 

@@ -44,7 +44,9 @@ def alone(folders: dict[str, Path]) -> Found:
     return everything(folders["bert"].parent, ALONE)
 
 
-@pytest.mark.parametrize("name", ["still", "gradual", "memory"])
+@pytest.mark.parametrize(
+    "name", ["still", "gradual", "memory", "sharded", "sharded gradual", "sharded lora", "sharded thrifty"]
+)
 def test_two_processes_learn_as_one(together: list[Found], alone: Found, name: str) -> None:
     assert len(alone[name]["losses"]) == 10
     for found in together:
@@ -81,7 +83,8 @@ def pair(settings: Settings) -> Any:
 
 def helper(run: Run) -> psutil.Process | None:
     """The second process of a run, once it has joined."""
-    return run.pid and next(iter(psutil.Process(run.pid).children()), None)
+    assert run.pid is not None
+    return next(iter(psutil.Process(run.pid).children()), None)
 
 
 def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
@@ -98,14 +101,18 @@ def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
     np.testing.assert_allclose(losses(database, two)["value"], losses(database, one)["value"], atol=1e-5)
 
 
+@pytest.mark.parametrize("sharded", [False, True])
 def test_with_dropout_a_run_whose_processes_are_killed_ends_as_an_undisturbed_one(
-    pair: Supervisor, launch: Launch, database: Database, files: Files
+    settings: Settings, launch: Launch, database: Database, files: Files, sharded: bool
 ) -> None:
+    pair = Supervisor(settings.model_copy(update={"processes": 2, "shard": sharded}), keep_warm=False)
     undisturbed, run_id = (launch(epochs=20, checkpoint_seconds=0.05) for _ in range(2))
     pair.supervise(undisturbed)
     killed_while_it_trains(pair, database, run_id, of_helper=True)
     killed_while_it_trains(pair, database, run_id, of_helper=False)
     pair.supervise(run_id)
+    pair.stop()
+    assert json.loads((files.run(run_id) / "plan.json").read_text())["sharded"] is sharded
     assert_same_end(database, files, undisturbed, run_id, attempts=3)
 
 
@@ -113,10 +120,19 @@ def killed_while_it_trains(pair: Supervisor, database: Database, run_id: str, of
     """An attempt, until it has written a checkpoint and one of its processes is killed: with it the other one ends."""
     before = read(database, run_id)
     watching = in_background(pair, run_id)
+
+    def has_begun() -> bool:
+        run = read(database, run_id)
+        return run.attempt > before.attempt and run.pid not in (None, before.pid)
+
+    def has_kept_more() -> bool:
+        run = read(database, run_id)
+        assert run.state == "running", run.error
+        return (run.checkpoint_step or 0) > (before.checkpoint_step or 0)
+
+    until(has_begun, "the trainer")
     second = until(lambda: helper(read(database, run_id)), "the second process")
-    until(
-        lambda: (read(database, run_id).checkpoint_step or 0) > (before.checkpoint_step or 0), "a checkpoint"
-    )
+    until(has_kept_more, "a checkpoint")
     run = read(database, run_id)
     assert run.pid is not None
     os.kill(second.pid if of_helper else run.pid, signal.SIGKILL)

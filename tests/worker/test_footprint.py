@@ -15,8 +15,8 @@ from tests.worker.tiny import build, toy
 from worker import plan as plans
 from worker.backbone import pad_id
 from worker.batches import collate
-from worker.footprint import FEW, Fit, Footprint, fit, footprint, free_bytes, settle
-from worker.ranks import ALONE
+from worker.footprint import FEW, SHARE, Fit, Footprint, fit, footprint, free_bytes, settle
+from worker.ranks import ALONE, Ranks
 from worker.transfer import make_plan
 
 CPU = torch.device("cpu")
@@ -90,7 +90,7 @@ def settled(tmp_path: Path, case: Callable[..., Case], monkeypatch: pytest.Monke
         said: list[str] = []
         plans.frozen_plan(path, CPU, 32)
         plan = make_plan(loaded.model, Full(), 0.01)
-        rows = settle(path, loaded.model, plan, (32, 20), CPU, ALONE, said.append)
+        rows = settle(path, loaded.model, plan, (32, 20), CPU, ALONE, said.append).micro_batch
         return rows, plans.read(path), said, loaded.model
 
     return run
@@ -112,6 +112,34 @@ def test_what_was_chosen_is_said_and_later_attempts_keep_to_it(settled: Any) -> 
     again, same, silent, model = settled(1e12)
     assert (again, same, silent) == (rows, plan, [])
     assert model.is_activation_checkpointing
+
+
+class Two(Ranks):
+    world = 2
+
+
+@pytest.mark.parametrize(
+    ("shard", "room", "sharded"), [(False, 1.1, False), (False, 0.9, True), (True, 1.1, True)]
+)
+def test_blocks_are_spread_over_processes_where_one_has_no_room_or_it_is_asked_for(
+    tmp_path: Path,
+    case: Callable[..., Case],
+    monkeypatch: pytest.MonkeyPatch,
+    shard: bool,
+    room: float,
+    sharded: bool,
+) -> None:
+    """`room`: for so much of one row, in each of two processes."""
+    model, path, said = case("bert").model, tmp_path / "plan.json", list[str]()
+    plan = make_plan(model, Full(), 0.01)
+    need = footprint(model, plan, 20, CPU)
+    free = 2 * (need.fixed + room * need.thrifty) / SHARE
+    monkeypatch.setattr("worker.footprint.free_bytes", lambda _device: free)
+    plans.frozen_plan(path, CPU, 32)
+    found = settle(path, model, plan, (32, 20), CPU, Two(), said.append, shard=shard)
+    assert (found.sharded, plans.read(path)["sharded"]) == (sharded, sharded)
+    assert ("FSDP2" in said[0]) is sharded
+    assert settle(path, model, plan, (32, 20), CPU, Two(), said.append, shard=not shard) == found
 
 
 @pytest.mark.parametrize("family", ["bert", "bert-still", "gpt2", "llama"])

@@ -8,14 +8,16 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
-from app.core.strategies import Full, Gradual
+from app.core.strategies import Full, Gradual, Lora
 from tests.worker.tiny import toy
 from worker.backbone import load_classifier, pad_id
 from worker.distributed import Meeting
@@ -23,6 +25,7 @@ from worker.encode import encode
 from worker.loop import Evaluated, Halved, Recipe, Step, Stopped, train
 from worker.losses import CrossEntropy
 from worker.ranks import Ranks
+from worker.sharding import Sharded
 from worker.transfer import make_plan
 
 CPU = torch.device("cpu")
@@ -59,6 +62,8 @@ def learn(
     strategy: Any = Full(kind="full"),  # noqa: B008 (frozen)
     objective: type[CrossEntropy] = CrossEntropy,
     judge: Callable[[nn.Module], dict[str, float]] | None = None,
+    shard: bool = False,
+    thrifty: bool = False,
 ) -> dict[str, Any]:
     model, tokenizer = load_classifier(folder, LABELS, seed=ranks.rank)  # the first one's head is everybody's
     texts, labels = toy(37)
@@ -66,7 +71,17 @@ def learn(
     loss = objective(encode(tokenizer, texts, 32), truth, pad_id(model))
     loss.rank = ranks.rank  # type: ignore[attr-defined]
     plan = make_plan(model, strategy, RECIPE.weight_decay)
-    events = list(train(model, loss, RECIPE, plan, judge, "accuracy", CPU, ranks=ranks))
+    if thrifty:
+        model.activation_checkpointing_enable()
+    if shard:
+        ranks = spread = Sharded(model, plan, CPU)
+        plan = spread.plan
+        assert any(isinstance(parameter, DTensor) for parameter in model.parameters())
+    # Three parts of a full step: where all have to take part in each, one of two processes has one more for company.
+    recipe = replace(RECIPE, micro_batch=3) if shard else RECIPE
+    events = list(train(model, loss, recipe, plan, judge, "accuracy", CPU, ranks=ranks))
+    if isinstance(ranks, Sharded):
+        ranks.end()
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.numpy().tobytes())
@@ -86,7 +101,19 @@ def everything(folders: Path, ranks: Ranks) -> dict[str, dict[str, Any]]:
         assert ranks.first
         return {"accuracy": 0.25, "loss": 1.0}
 
+    def read(model: nn.Module) -> dict[str, float]:
+        assert ranks.first  # nobody helps it
+        inputs = torch.tensor([[2, 7, 8, 3]])
+        with torch.no_grad():
+            logits = model.eval()(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits
+        return {"accuracy": float(logits[0, 0]), "loss": 1.0}
+
+    shard = ranks.world > 1
     return {
+        "sharded": learn(folders / "bert-still", ranks, judge=read, shard=shard),
+        "sharded gradual": learn(folders / "gpt2-still", ranks, Gradual(kind="gradual"), shard=shard),
+        "sharded lora": learn(folders / "bert-still", ranks, Lora(kind="lora", rank=4), shard=shard),
+        "sharded thrifty": learn(folders / "bert-still", ranks, shard=shard, thrifty=True),
         "still": learn(folders / "bert-still", ranks, judge=judge),
         "dropout": learn(folders / "bert", ranks),
         "dropout again": learn(folders / "bert", ranks),
