@@ -149,7 +149,10 @@ def folder_bytes(folder: Path) -> int:
 
 
 def megabytes(count: int) -> str:
-    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
+    """1.5 GB · 12 MB · 3 kB"""
+    if count >= 2**30:
+        return f"{count / 2**30:.1f} GB"
+    return f"{count / 2**20:.0f} MB" if count >= 2**20 or not count else f"{-(-count // 1024)} kB"
 
 
 def _checked(identifier: str) -> str:

@@ -48,6 +48,7 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
     with services.database.read() as session:
         curves = _validation_losses(session, [view["id"] for view in views])
         names = _names(session, [view["parent"] for view in views])
+        waits = _waits(session, services.clock())
     rows = []
     for view in views:
         strategy = (view["spec"].get("strategy") or {}).get("kind", "full")
@@ -57,6 +58,7 @@ def run_rows(services: Services, query: str = "") -> list[dict[str, Any]]:
             "strategy": strategy,
             "spark": pictures.sparkline(curves.get(view["id"], [])),
             "took": took(view),
+            "unclaimed": view["place"] is not None and waits,
             **standing.held_out(view),
         }
         words = (view["name"], view["task"], row["model"], strategy, view["dataset_name"], view["state"])
@@ -70,11 +72,12 @@ def worker_rows(services: Services) -> dict[str, Any]:
     """What the list says of the workers: {"workers": rows, "waits": whether runs wait and none is there}"""
     now = services.clock()
     with services.database.read() as session:
-        found = workers.views(session, now)
-        alive = any(one["alive"] for one in found)
-        first = queue_order.next_id(session)
-        waits = first is not None and unclaimed(runs.get(session, first), alive, now)
-    return {"workers": found, "waits": waits}
+        return {"workers": workers.views(session, now), "waits": _waits(session, now)}
+
+
+def _waits(session: Session, now: float) -> bool:
+    first = queue_order.next_id(session)
+    return first is not None and unclaimed(runs.get(session, first), workers.any_alive(session, now), now)
 
 
 def took(view: dict[str, Any]) -> float | None:

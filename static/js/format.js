@@ -28,7 +28,7 @@ export function size(bytes) {
 export function progressText(run, brief = false) {
   if (run.state === "queued") {
     if (run.cancel_requested) return "stopping …"
-    if (!run.place) return brief ? "next" : "next in the queue"
+    if (!run.place) return run.unclaimed ? "waits for a worker" : brief ? "next" : "next in the queue"
     return `${ordinal(run.place + 1)} in the queue${brief ? "" : `, behind ${run.behind}`}`
   }
   if (run.stalled) return "the worker does not answer"
