@@ -23,6 +23,8 @@ async function show(address, focus) {
   place.innerHTML = part
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true })
   if (examining && !place.querySelector("[data-examining]")) announce("The data is examined.")
+  // Back from another page: the browser shows it as it was left, with the buttons pressed.
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) show(location.href) })
   watch()
 }
 
@@ -47,13 +49,15 @@ if (place) {
   place.addEventListener("submit", (event) => {
     const form = event.target.closest("form[data-part]")
     if (!form) {
-      // One click is one step, however often it is pressed.
-      queueMicrotask(() => { for (const button of event.target.querySelectorAll("button")) button.disabled = true })
+      // One click is one step, however often it is pressed. Later: a button that is disabled now would not be sent.
+      setTimeout(() => { for (const button of event.target.querySelectorAll("button")) button.disabled = true })
       return
     }
     event.preventDefault()
     const query = new URLSearchParams(new FormData(form))
     go(`${location.pathname}?${query}#doctor`, `search-${query.get("finding")}`)
   })
+  // Back from another page: the browser shows it as it was left, with the buttons pressed.
+  addEventListener("pageshow", ({ persisted }) => { if (persisted) show(location.href) })
   watch()
 }
