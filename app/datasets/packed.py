@@ -6,8 +6,10 @@ and some jump about in it. Nothing that a packed file says of its own size is be
 
 import errno
 import gzip
+import lzma
 import re
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -40,7 +42,12 @@ _DOCUMENTS = (
 )
 _TOO_MANY = f"The zip file has more than {MAX_MEMBERS:,} files inside. Headstart reads one, or train, validation and test."
 _SAVE = "Save its table as .xlsx or as CSV (UTF-8) and upload that."
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+# What zipfile and gzip raise for bytes that make no sense; an OSError may be the disk as well.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError, OverflowError),
+)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 Progress = Callable[[int], None]
 
@@ -207,8 +214,8 @@ def _is_clutter(name: str) -> bool:
 
 
 def _damaged(what: str, error: Exception) -> Exception:
-    if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-        return error  # the disk
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return error
     if isinstance(error, NotImplementedError):
         return Invalid(
             f"The {what} is packed by a method that Headstart doesn't know. Pack it again.", kind="file"

@@ -83,3 +83,20 @@ def test_it_can_be_read_as_nothing_else(bench: Bench) -> None:
     assert kind == "file" and "is in the format Parquet" in message
     kind, message = failure(bench.read("text,label\na,b\n", "a.csv", format="parquet"))
     assert kind == "file" and "is not in the format Parquet" in message
+
+
+def test_a_damaged_file_never_ends_the_process(bench: Bench) -> None:
+    """pyarrow aborts on some damaged metadata of columns; bytes changed at random found it."""
+    import random
+
+    content = stored(pa.table({"text": ["a b", "c"] * 20, "l": [["x"], []] * 20}))
+    chance = random.Random(1)
+    states = set()
+    for _ in range(60):
+        damaged = bytearray(content)
+        for _ in range(3):
+            damaged[chance.randrange(len(content) // 2, len(content) - 8)] = chance.randrange(256)
+        view = bench.read(bytes(damaged), "a.parquet")
+        assert view["state"] == "ready" or view["error"]["kind"] != "bug", view["error"]
+        states.add(view["state"])
+    assert "failed" in states

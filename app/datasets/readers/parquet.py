@@ -20,7 +20,7 @@ _BUFFER = 2**20
 # Dictionaries make a file small whose rows are not: so many times its size may come out of it.
 MAX_RATIO = 500
 _SURELY_SMALL = 256 * 2**20
-_MAX_CHUNK = 2 * 2**30
+_MAX_GROUP = 4 * 2**30
 _HELP = "Keep the columns with texts, labels, numbers and lists of them."
 
 
@@ -91,15 +91,13 @@ class ParquetTable:
         if metadata.num_columns > 50 * header.MAX_COLUMNS:
             header.refuse_too_many(metadata.num_columns)
         for group in range(metadata.num_row_groups):
-            about = metadata.row_group(group)
-            for column in range(about.num_columns):
-                size = about.column(column).total_uncompressed_size
-                if size > _MAX_CHUNK:
-                    raise Invalid(
-                        f"The column {about.column(column).path_in_schema} has {megabytes(size)} in one piece (row group). "
-                        "Save the file again with smaller row groups, or as CSV.",
-                        kind="file",
-                    )
+            # Never `.column(…)` of it: with a damaged file pyarrow ends the whole process there.
+            size = metadata.row_group(group).total_byte_size
+            if size > _MAX_GROUP:
+                raise Invalid(
+                    f"The file has a row group of {megabytes(size)}. Save it again with smaller row groups, or as CSV.",
+                    kind="file",
+                )
 
     def check(self, profile: Profile) -> None:
         if not profile.rows:
@@ -168,7 +166,9 @@ def _cells_of(column: "pyarrow.Array", name: str) -> list[str]:
 
     kind = column.type
     if kinds.is_dictionary(kind):
-        values = _cells_of(column.dictionary, name)
+        # The dictionary is that of many batches: only what this one uses of it, each text once.
+        used = pc.unique(column.indices.drop_null())
+        values = dict(zip(used.to_pylist(), _cells_of(column.dictionary.take(used), name), strict=True))
         return ["" if place is None else values[place] for place in column.indices.to_pylist()]
     if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
         return ["" if value is None else _json(value) for value in column.to_pylist()]

@@ -49,7 +49,7 @@ def open_workbook(path: Path, options: ReadOptions) -> "SheetTable":
         return _table(book, file, options)
     except BaseException as error:
         file.close()
-        if isinstance(error, Exception) and not isinstance(error, HeadstartError | OSError):
+        if isinstance(error, Exception) and not isinstance(error, HeadstartError):
             raise _damaged() from error  # each part of openpyxl has exceptions of its own for what is damaged
         raise
 
@@ -153,7 +153,7 @@ class SheetRows:
                     cells.pop()
                 if cells:
                     yield cells, number
-        except (HeadstartError, OSError):
+        except HeadstartError:
             raise
         except Exception as error:
             raise _damaged(self._number + 1) from error
