@@ -1,7 +1,6 @@
 """The training of an attempt: the loop's events recorded, the best weights and checkpoints kept, from the plan of the strategy or
 the fitted head to the weights that are measured."""
 
-import os
 import shutil
 import time
 from collections.abc import Generator, Iterator
@@ -9,13 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
-
 from app.core.events import PointValue
 from app.tasks import task as task_named
 from app.tasks.examples import Examples
-from worker import plan
+from worker import best, plan
 from worker.attempt import Attempt, Cancelled, LaidAside
 from worker.fast import quickened
 from worker.footprint import settle
@@ -23,6 +19,7 @@ from worker.keeper import safe
 from worker.loop import Evaluated, Event, Halved, Recipe, Started, Step, Stopped, train
 from worker.progress import Progress
 from worker.ranks import ALONE
+from worker.recipe import recipe_of
 from worker.sharding import Sharded
 from worker.tasks import TorchTask
 from worker.tasks.base import HeadTask, Part
@@ -94,8 +91,8 @@ class Training:
             self.ranks.end()
         self.load_best()
         if progress.loss is not None and not self.spec.converges:  # an optimum needs no advice
-            best = self.best.scores if self.best else {}
-            self.advice = self.task.advice(progress.loss, train_part, best)
+            scores = self.best.scores if self.best else {}
+            self.advice = self.task.advice(progress.loss, train_part, scores)
         if self.advice:
             self.recorder.log("warning", self.advice)
 
@@ -128,28 +125,27 @@ class Training:
             return
         step, kept = self.attempt.keeper.place.step, self._kept or {}
         progress.loss = kept.get("loss")
-        best = self._remember(kept)
+        step_of_best = self._remember(kept)
         self.recorder.flush()
-        self.recorder.go_on(step, kept.get("epoch", 0.0), best["step"] if best else None)
+        self.recorder.go_on(step, kept.get("epoch", 0.0), step_of_best)
         self.recorder.points(*(PointValue(*point) for point in kept.get("points", ())))
         where = f"goes on behind step {step}" if step else "begins again: there was no checkpoint yet"
         self.recorder.log("info", f"Attempt {self.attempt.number} {where}.")
 
-    def _remember(self, kept: dict[str, Any]) -> dict[str, Any] | None:
-        """The best evaluation that the checkpoint tells of: its weights are the keeper's to bring."""
-        best: dict[str, Any] | None = kept.get("best")
-        if best:
-            self.best = Evaluated(**best, best=True, seconds=0.0, time=time.time())
-        return best
+    def _remember(self, kept: dict[str, Any]) -> int | None:
+        """The step of the best evaluation that the checkpoint tells of: its weights are the keeper's to bring."""
+        if found := kept.get("best"):
+            self.best = Evaluated(**found, best=True, seconds=0.0, time=time.time())
+        return self.best.step if self.best else None
 
     def restore(self, train_part: Part) -> bool:
         """Puts the best weights of the newest checkpoint into the model, in place of a training; False if it has none."""
         self.task.objective(self.model, train_part)
-        self.strategy = self._plan(self._recipe())
+        self.strategy = self._plan(recipe_of(self.spec))
         kept = self.attempt.keeper.begin(self.strategy.groups)
         line = self.attempt.files.interpolation(self.attempt.run_id)
         shutil.rmtree(line.with_name(f"{line.name}.part"), ignore_errors=True)  # nothing is measured on it
-        if not self._remember(kept or {}):
+        if self._remember(kept or {}) is None:
             return False
         self.load_best()
         return True
@@ -173,10 +169,10 @@ class Training:
         if not self.ranks.first:
             self.attempt.keeper.lend()
             return
-        best = self.best and {"step": self.best.step, "epoch": self.best.epoch, "scores": self.best.scores}
+        told = self.best and {"step": self.best.step, "epoch": self.best.epoch, "scores": self.best.scores}
         points = [(one.series, one.step, one.value, one.time) for one in self.recorder.unwritten()]
         if self.attempt.keeper.save(
-            {"loss": progress.loss, "epoch": progress.epoch, "best": best, "points": points}
+            {"loss": progress.loss, "epoch": progress.epoch, "best": told, "points": points}
         ):
             # Whatever went wrong before has been got over: it counts no more.
             self.recorder.progress(checkpoint_step=self.attempt.keeper.place.step, failures=0)
@@ -185,7 +181,7 @@ class Training:
 
     def _learning(self, train_part: Part, validation: Part) -> tuple[Events, int]:
         """The loop's events, and the steps between two evaluations."""
-        recipe, task, ranks = self._recipe(), task_named(self.spec.task), self.ranks
+        recipe, task, ranks = recipe_of(self.spec), task_named(self.spec.task), self.ranks
         objective = self.task.objective(self.model, train_part)
         if getattr(self.spec.strategy, "head_first", False) and ranks.first:  # the others get its weights
             self._fit_head_first(objective, train_part, validation)
@@ -289,57 +285,21 @@ class Training:
         )
         self.recorder.progress(phase="training")
 
-    def _recipe(self) -> Recipe:
-        spec = self.spec
-        assert spec.epochs and spec.batch_size and spec.learning_rate
-        assert spec.warmup_ratio is not None and spec.weight_decay is not None
-        return Recipe(
-            epochs=spec.epochs,
-            batch_size=spec.batch_size,
-            accumulation=spec.accumulation,
-            learning_rate=spec.learning_rate,
-            warmup_ratio=spec.warmup_ratio,
-            weight_decay=spec.weight_decay,
-            max_grad_norm=spec.max_grad_norm,
-            eval_steps=spec.eval_steps,
-            patience=spec.early_stopping.patience if spec.early_stopping else None,
-            seed=spec.seed,
-        )
-
     def _save_best(self, event: Evaluated) -> None:
-        part = self.attempt.best_weights.with_suffix(".part")
         # What is frozen is in memory as it was, unless each process has a part of it only.
         names = self.ranks.names if isinstance(self.ranks, Sharded) else []
         if self.fitted is not None:
             names = list(self.fitted.learned)
         elif self.strategy is not None:
             names += [name for group in self.strategy.groups for name in group.names]
-        state = {name: self.model.get_parameter(name).detach().contiguous() for name in names}
-
-        def write() -> None:
-            save_file(_without_aliases(state), part)
-            os.replace(part, self.attempt.best_weights)
-
-        self.attempt.with_room("the best weights", "training", write)
+        path = self.attempt.best_weights
+        self.attempt.with_room("the best weights", "training", lambda: best.save(self.model, names, path))
         self.best = event
 
     def load_best(self) -> None:
         if isinstance(self.ranks, Sharded):
             self.ranks.end(alone=True)
         if self.best is not None:
-            self.model.load_state_dict(load_file(self.attempt.best_weights), strict=False)
-            self.model.tie_weights()
+            best.load(self.model, self.attempt.best_weights)
         if self.strategy is not None and self.strategy.finish is not None:
             self.strategy.finish()
-
-
-def _without_aliases(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tied weights once: safetensors refuses two names for one memory; loading ties them again."""
-    seen: set[int] = set()
-    kept = {}
-    for name, tensor in state.items():
-        if tensor.data_ptr() in seen and tensor.numel():
-            continue
-        seen.add(tensor.data_ptr())
-        kept[name] = tensor
-    return kept
