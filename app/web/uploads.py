@@ -119,7 +119,7 @@ async def receive_form(request: Request, services: Services) -> dict[str, Any]:
         files = [
             (field, file)
             for field, file in form.multi_items()
-            if isinstance(file, UploadFile) and file.filename
+            if field in ("file", *PARTS) and isinstance(file, UploadFile) and file.filename
         ]
         if not files:
             raise Invalid("No file was chosen. Go back and choose one.")
