@@ -18,7 +18,7 @@ def catalog(tmp_path: Path, models: Path) -> ModelCatalog:
 def refusal(catalog: ModelCatalog, model: str) -> str:
     with pytest.raises(Invalid) as caught:
         catalog.find(model)
-    assert caught.value.kind == "model"
+    assert caught.value.kind == "network"
     return caught.value.message
 
 

@@ -187,7 +187,7 @@ def test_what_was_fetched_once_is_there_without_a_network(fake_hub: Hub, tmp_pat
 def test_fetching_without_network_and_cache_says_what_to_choose(fake_hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"can't be fetched.*choose the starter or a local model") as caught:
         fetch(named("tiny"), lambda _: None, endpoint=NOWHERE, cache=tmp_path)
-    assert caught.value.kind == "model"
+    assert caught.value.kind == "network"
 
 
 def test_a_fetched_folder_is_checked_like_a_local_one(fake_hub: Hub, tmp_path: Path) -> None:
