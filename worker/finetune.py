@@ -21,6 +21,7 @@ from app.tasks.examples import Examples, load_examples, part_sizes
 from worker import plan
 from worker.attempt import Attempt
 from worker.export import base_of, export_beside, export_model, model_card
+from worker.replay import own_texts
 from worker.tasks import TorchTask, torch_task
 from worker.tasks.base import Outcome, Part
 from worker.training import Training
@@ -133,6 +134,9 @@ class Finetune:
             self._encode(examples.part("train")),
             self._encode(examples.part("validation")),
         )
+        if self.spec.replay:
+            own = own_texts(self.attempt, self.model, self.tokenizer, len(train_part.encoded))
+            train_part = self.task.rehearse(train_part, own)
         test: Part | None = None
         if self.task.looks_before and self.attempt.meeting.first:
             test = self._encode(examples.part("test"))
@@ -218,7 +222,7 @@ class Finetune:
         metrics, baselines = (outcome.metrics, outcome.baselines) if outcome else (None, None)
         family = self.model.config.model_type
         beside = [training.fitted.write] if training.fitted is not None else []
-        more = training.fitted.card() if training.fitted is not None else []
+        more = training.fitted.card() if training.fitted is not None else self.task.card()
 
         def card(metrics: dict[str, float] | None, more: list[str]) -> str:
             return model_card(

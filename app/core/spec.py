@@ -168,6 +168,12 @@ class RunSpec(Strict):
     mask_probability: float = Field(
         default=0.15, gt=0, lt=1, description="share of the tokens that is masked"
     )
+    replay: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="against forgetting: share of the training rows that the model writes itself before it learns; 0: none",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -203,6 +209,7 @@ OPTIONS = (
     "max_new_tokens",
     "whole_word_masking",
     "mask_probability",
+    "replay",
 )
 
 

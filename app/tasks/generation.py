@@ -34,7 +34,7 @@ class Generation(Task):
     )
     primary = "loss"
     curves = (Metric("perplexity", "perplexity", lower=True, top=None),)
-    options = ("max_new_tokens",)
+    options = ("max_new_tokens", "replay")
     baselines = (("before", "the model before fine-tuning"),)
     pipeline = "text-generation"
 

@@ -70,6 +70,9 @@ OPTION_FIELDS = {
         Field("max_target_length", "maximum target length", "tokens; empty: as maximum length"),
         Field("num_beams", "beams", "of the search; 1 is fastest"),
         Field("max_new_tokens", "new tokens", "at most, in a text it writes"),
+        Field(
+            "replay", "replay", "share of rows that the model writes itself, against forgetting; 0.1 to 0.2"
+        ),
         Field("mask_probability", "masked share", "of the tokens"),
         Field("whole_word_masking", "mask whole words", kind="check"),
     )

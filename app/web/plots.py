@@ -77,9 +77,9 @@ def f1_bars(results: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def before_after(results: dict[str, Any]) -> dict[str, Any] | None:
-    """Two bars: {"title", "bars": [{"name", "text", "width"}], "change" (in percent), "better"}."""
-    found = results.get("before_after")
+def before_after(results: dict[str, Any], key: str = "before_after") -> dict[str, Any] | None:
+    """Two bars of the result `key`: {"title", "bars": [{"name", "text", "width"}], "change" (in percent), "better"}."""
+    found = results.get(key)
     if not found:
         return None
     before, after = found["before"], found["after"]

@@ -189,6 +189,7 @@ def _pictures(results: dict[str, Any]) -> dict[str, Any]:
         "scatter": plots.scatter(results),
         "f1_bars": plots.f1_bars(results),
         "before_after": plots.before_after(results),
+        "forgotten": plots.before_after(results, "forgotten"),
         "drift": plots.drift(results),
     }
 

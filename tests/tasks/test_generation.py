@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.checks import option_problems
+from app.core.errors import Invalid
 from app.core.spec import RunSpec, parse_spec
 from app.models.info import ModelInfo
 from app.tasks import task
@@ -58,6 +60,16 @@ def test_inputs_are_texts_and_one_without_words_refuses_no_other() -> None:
     assert "must be a text" in str(TASK.wrong_input(3, spec_of()))
     assert TASK.wrong_input("", ALONE) is None
     assert TASK.output_cells({"text": "upon a time"}) == {"text": "upon a time"}
+
+
+def test_replay_is_a_share_and_no_other_task_has_it() -> None:
+    assert spec_of().replay == 0 and option_problems(spec_of(replay=0.2), TASK) == []
+    for name in ("text2text", "adaptation", "classification"):
+        spec = spec_of(replay=0.2).model_copy(update={"task": name})
+        (problem,) = option_problems(spec, task(name))
+        assert problem == {"where": "replay", "message": f"means nothing for {name}; leave it out"}
+    with pytest.raises(Invalid, match=r"replay: .*less than or equal to 0\.5"):
+        spec_of(replay=0.6)
 
 
 def test_the_card_says_how_to_ask() -> None:

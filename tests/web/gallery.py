@@ -351,6 +351,13 @@ def _generation() -> Ending:
                 "lower": True,
                 "unit": "nats a token",
             },
+            "forgotten": {
+                "title": "loss on what the model used to write",
+                "before": 2.91,
+                "after": 3.2,
+                "lower": True,
+                "unit": "nats per token",
+            },
             "settings": {"max_new_tokens": 64},
             "notes": [],
         },

@@ -67,6 +67,12 @@ def test_before_and_after_share_a_scale() -> None:
     assert shown["better"] and shown["change"] == -75.0
 
 
+def test_what_was_forgotten_is_drawn_the_same_way() -> None:
+    found = {"title": "loss", "before": 3.0, "after": 4.5, "lower": True, "unit": "nats per token"}
+    shown = before_after({"forgotten": found}, "forgotten")
+    assert shown is not None and not shown["better"] and shown["change"] == 50.0
+
+
 def test_no_picture_of_what_is_missing() -> None:
     assert reliability({}) is None and scatter({}) is None and before_after({}) is None
     assert f1_bars({}) == [] and scatter({"scatter": {"truth": [], "predicted": []}}) is None

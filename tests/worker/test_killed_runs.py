@@ -35,6 +35,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pair": ("bert", {}),
 }
 BERT = "classification", "bert"
+REPLAY = "generation", "gpt2", {"max_new_tokens": 8, "replay": 0.2}
 STRATEGIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gradual": (*BERT, {"strategy": {"kind": "gradual", "over": 0.8}}),
     "partial": (*BERT, {"strategy": {"kind": "partial", "layers": 1, "layer_decay": 0.8}}),
@@ -93,8 +94,8 @@ def went_on_from(database: Database, run_id: str) -> int:
 
 @pytest.mark.parametrize(
     "case",
-    [(name, *case) for name, case in CASES.items()] + list(STRATEGIES.values()),
-    ids=[*CASES, *STRATEGIES],
+    [(name, *case) for name, case in CASES.items()] + [*STRATEGIES.values(), REPLAY],
+    ids=[*CASES, *STRATEGIES, "replay"],
 )
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(
     case: tuple[str, str, dict[str, Any]],

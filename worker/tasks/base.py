@@ -23,6 +23,8 @@ from worker.encode import Encoded
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from worker.replay import OwnTexts
+
 __all__ = ["HeadTask", "Objective", "Outcome", "Part", "Prediction", "Rows", "Tell", "TorchTask"]
 
 Rows = npt.NDArray[np.int64]
@@ -134,6 +136,10 @@ class TorchTask(ABC):
     @abstractmethod
     def objective(self, model: nn.Module, train: Part) -> Objective: ...
 
+    def rehearse(self, train: Part, own: "OwnTexts") -> Part:
+        """The training rows with those that the model wrote itself, where the task has the option `replay`."""
+        raise NotImplementedError
+
     def before(self, model: nn.Module, validation: Part, test: Part) -> None:  # noqa: B027 (optional)
         """Measures the model before it learns anything, where `looks_before`."""
 
@@ -155,6 +161,10 @@ class TorchTask(ABC):
     def advice(self, loss: float, train: Part, best: dict[str, float]) -> str | None:
         """A sentence for the user after a training that ended at this smoothed loss, or None. `best`: best scores."""
         return None
+
+    def card(self) -> list[str]:
+        """Lines of the model card on what the figures don't tell."""
+        return []
 
     def finish(self, model: Any, tokenizer: Any) -> None:  # noqa: B027 (optional)
         """The last change before the download is written: what was scaled in training is folded in."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,13 @@ from worker.encode import CHUNK
 from worker.language import Causal, LanguageLoss, mean_loss, perplexity, row_losses
 from worker.packing import flatten, windows
 from worker.prompting import Prompting, prompt_room, template_fault, write
+from worker.replay import OwnTexts, behind, whole_texts
 from worker.tasks.base import Outcome, Part, Prediction, Tell, TorchTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+NOBODYS = -1
 SAMPLES = 3
 SAMPLE_TOKENS = 8  # of a text alone, from which a sample goes on
 SHOWN = 2_000  # letters of a text on the page
@@ -36,7 +38,7 @@ WRITTEN = 50  # held-out rows, the worst, for which the page shows what the mode
 @dataclass(frozen=True)
 class Sequences:
     """What Part.truth is here. `language`: the windows with what is learned in them. `example`: int64 (windows,), whose
-    window it is."""
+    window it is, NOBODYS of a text that the model wrote itself."""
 
     language: Causal
     example: npt.NDArray[np.int64]
@@ -56,6 +58,9 @@ class Generation(TorchTask):
         self.prompting: Prompting
         self.room: int
         self.was: dict[str, float]  # the loss of each part before the training
+        self.own: Causal | None = (
+            None  # texts that the model wrote before the training and doesn't learn from
+        )
 
     def load(self, folder: Path, keep_head: bool) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
         model, tokenizer, new_head = load_causal(folder, self.spec.seed)
@@ -118,10 +123,27 @@ class Generation(TorchTask):
     def objective(self, model: nn.Module, train: Part) -> LanguageLoss:
         return LanguageLoss(train.truth.language, pad_id(model))
 
+    def rehearse(self, train: Part, own: OwnTexts) -> Part:
+        self.own = whole_texts(own.held)
+        yours: Sequences = train.truth
+        language = behind(yours.language, own.rehearsed)
+        learned = int(language.counts.sum())
+        replayed = learned - int(yours.language.counts.sum())
+        self.notes.append(
+            f"Replay: {len(own.rehearsed):,} of {len(language.data):,} training rows, with {replayed:,} of the {learned:,} tokens "
+            "that are learned, are texts that the model wrote itself before the training; the training loss counts them too. "
+            f"What it forgets is measured on {len(own.held)} more that it did not learn from."
+        )
+        example = np.concatenate([yours.example, np.full(len(own.rehearsed), NOBODYS)])
+        return replace(train, encoded=language.data, truth=Sequences(language, example))
+
     def before(self, model: nn.Module, validation: Part, test: Part) -> None:
+        known = {"validation": validation.truth.language, "test": test.truth.language}
+        if self.own is not None:
+            known["own"] = self.own
         self.was = {
-            name: mean_loss(*row_losses(model, part.truth.language, self.device, self.tell))
-            for name, part in (("validation", validation), ("test", test))
+            name: mean_loss(*row_losses(model, language, self.device, self.tell))
+            for name, language in known.items()
         }
 
     def judge(self, model: nn.Module, validation: Part) -> dict[str, float]:
@@ -167,6 +189,7 @@ class Generation(TorchTask):
                     "lower": True,
                     "unit": "nats per token",
                 },
+                **self._forgotten(model),
                 "settings": {
                     "decoding": "greedy",
                     "max_new_tokens": new_tokens(self.spec),
@@ -175,6 +198,14 @@ class Generation(TorchTask):
             },
             predictions=self._predictions(model, test, sums, counts),
         )
+
+    def _forgotten(self, model: nn.Module) -> dict[str, Any]:
+        if self.own is None:
+            return {}
+        now = mean_loss(*row_losses(model, self.own, self.device, self.tell))
+        title = "loss on what the model used to write"
+        drawn = {"title": title, "before": self.was["own"], "after": now}
+        return {"forgotten": {**drawn, "lower": True, "unit": "nats per token"}}
 
     def _predictions(
         self, model: nn.Module, test: Part, sums: npt.NDArray[np.float64], counts: npt.NDArray[np.int64]
@@ -216,6 +247,15 @@ class Generation(TorchTask):
             f"On the validation rows the loss is {best['loss']:.3f} at best, and was {self.was['validation']:.3f} before the "
             f"training: the model has not gained from it. Try more rows, or a third of the learning rate ({self.spec.learning_rate / 3:.2g})."
         )
+
+    def card(self) -> list[str]:
+        if not self.spec.replay:
+            return []
+        share = f"{self.spec.replay:.0%}".replace("%", " %")
+        return [
+            "",
+            f"Replay: {share} of the training rows are texts that the model wrote itself before it learned.",
+        ]
 
     def finish(self, model: Any, tokenizer: Any) -> None:
         """What was switched off for the training is on again in the download."""

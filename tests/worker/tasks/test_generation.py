@@ -19,6 +19,7 @@ from app.tasks.examples import Examples
 from tests.worker import tiny
 from worker.export import export_model
 from worker.loop import Evaluated, Recipe, Step, train
+from worker.replay import OwnTexts, recite
 from worker.tasks.generation import Generation
 from worker.transfer import make_plan
 
@@ -312,6 +313,29 @@ def test_no_room_beside_the_chat_template_is_said(folders: dict[str, Path]) -> N
     half, _, tokenizer = loaded(folders["chat"], spec_of(max_length=8), examples)
     with pytest.raises(Invalid, match=r"set max_length to \d+ or more"):
         half.encode(tokenizer, examples, silent)
+
+
+def test_own_texts_are_learned_whole_behind_the_rows_and_the_held_ones_tell_what_is_forgotten(
+    folders: dict[str, Path],
+) -> None:
+    examples = pairs(PROMPTS, COMPLETIONS, PARTS)
+    half, model, tokenizer = loaded(folders["gpt2"], spec_of(replay=0.2), examples)
+    train_part, test = (half.encode(tokenizer, examples.part(name), silent) for name in ("train", "test"))
+    texts = [np.array(ids, dtype=np.int32) for ids in recite(model, tokenizer, 20, 16, 1, silent)]
+    mixed = half.rehearse(train_part, OwnTexts(texts[:12], texts[12:]))
+
+    assert learned(mixed) == [*learned(train_part), *(text[1:].tolist() for text in texts[:12])]
+    assert mixed.encoded is mixed.truth.language.data and len(mixed.truth.example) == 60
+    half.before(model, test, test)
+    forgotten = half.measure(model, mixed, test, test).results["forgotten"]
+    assert forgotten["before"] == forgotten["after"]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    after = half.measure(model, mixed, test, test).results["forgotten"]["after"]
+    assert after == pytest.approx(np.log(len(tokenizer)), rel=1e-4) and after != forgotten["before"]
+    assert any("12 of 60 training rows" in note for note in half.notes)
+    assert "20 %" in half.card()[1] and Generation(spec_of(), examples, CPU).card() == []
 
 
 def test_advice_when_nothing_was_gained(folders: dict[str, Path]) -> None:
