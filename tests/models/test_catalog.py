@@ -15,10 +15,10 @@ def catalog(tmp_path: Path, models: Path) -> ModelCatalog:
     return ModelCatalog(Settings(home=tmp_path / "home", models=models, offline=True))
 
 
-def refusal(catalog: ModelCatalog, model: str) -> str:
+def refusal(catalog: ModelCatalog, model: str, kind: str = "model") -> str:
     with pytest.raises(Invalid) as caught:
         catalog.find(model)
-    assert caught.value.kind == "network"
+    assert caught.value.kind == kind
     return caught.value.message
 
 
@@ -91,7 +91,7 @@ def test_a_local_folder_may_have_a_closed_models_name(catalog: ModelCatalog, wri
 def test_offline_hub_ids_are_refused_with_a_way_out(catalog: ModelCatalog, write_model: WriteModel) -> None:
     write_model("tiny")
 
-    sentence = refusal(catalog, "hub:distilbert-base-uncased")
+    sentence = refusal(catalog, "hub:distilbert-base-uncased", "network")
 
     assert sentence.startswith("There is no network")
     assert "the starter or a local model (local:tiny)" in sentence
