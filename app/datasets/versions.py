@@ -4,7 +4,7 @@
      └──clean──▶ v4                        undo twice from v3, then another step: v2 and v3 stay, and keep their numbers
 
 Rows keep their row ids, so they keep their parts, and a run that used a version finds it for ever. With
-app.datasets.store the only place that writes the tables dataset and dataset_version.
+app.datasets.store and app.datasets.reading the only place that writes the tables dataset and dataset_version.
 """
 
 import fcntl

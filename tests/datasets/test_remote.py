@@ -167,9 +167,9 @@ def test_what_could_not_be_fetched_can_be_tried_again(host: str, bench: Bench) -
 def test_a_data_set_that_is_deleted_while_it_is_fetched_leaves_nothing(
     host: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.datasets import store
+    from app.datasets import reading
 
-    monkeypatch.setattr(store, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "_TELL_SECONDS", 0.0)
     dataset_id = bench.store.begin_remote(f"{host}/a.csv", "a.csv", private=True)
     real = remote.fetch
 

@@ -11,7 +11,7 @@ import pytest
 from app.core.errors import Conflict, HeadstartError, Invalid, NoSpace, NotFound
 from app.core.tables import Dataset, DatasetVersion
 from app.datasets import ingest as ingest_module
-from app.datasets import store as store_module
+from app.datasets import reading
 from app.datasets.store import ReadOptions
 
 from .conftest import Bench, csv_of
@@ -217,7 +217,7 @@ def test_a_data_set_deleted_while_it_is_read_stays_away(
         bench.files.version(dataset_id, 1).mkdir(parents=True)  # as if the reader had just made a file
         return found
 
-    monkeypatch.setattr(store_module, "ingest", delete_meanwhile)
+    monkeypatch.setattr(reading, "ingest", delete_meanwhile)
     bench.store.read(dataset_id)
     assert bench.store.views() == []
     assert not bench.files.dataset(dataset_id).exists()
@@ -231,7 +231,7 @@ def test_a_fault_of_ours_fails_the_data_set_with_a_sentence(
     def broken(*_: Any) -> ingest_module.Ingested:
         raise KeyError("x")
 
-    monkeypatch.setattr(store_module, "ingest", broken)
+    monkeypatch.setattr(reading, "ingest", broken)
     bench.store.read(dataset_id)
     view = bench.store.view(dataset_id)
     assert view["state"] == "failed" and view["error"]["kind"] == HeadstartError.kind
@@ -300,7 +300,7 @@ def test_sweep_of_an_empty_home_is_no_error(bench: Bench) -> None:
 
 
 def test_bytes_read_is_told_while_reading(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_TELL_EVERY", 1)
+    monkeypatch.setattr(reading, "_TELL_EVERY", 1)
     dataset_id = bench.upload(csv_of(10))
     told: list[int] = []
 
@@ -309,7 +309,7 @@ def test_bytes_read_is_told_while_reading(bench: Bench, monkeypatch: pytest.Monk
         told.append(bench.store.view(dataset_id)["bytes_read"])
         return found
 
-    monkeypatch.setattr(store_module, "ingest", watch)
+    monkeypatch.setattr(reading, "ingest", watch)
     bench.store.read(dataset_id)
     assert told == [len(csv_of(10))]
 
