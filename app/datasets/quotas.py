@@ -40,13 +40,15 @@ def assign(
     known: Mapping[str, str],
     seed: int | str,
     fractions: Mapping[str, float],
+    closed: str | None = None,
 ) -> dict[str, str]:
     """The part of every group in `stratum_of`. A group that is `known` keeps its part.
 
     In each stratum the new groups come in the order of SHA-256(seed|key). When none is known, the first ones
-    are train, the next validation, the last test; else each goes where the quota is most short.
+    are train, the next validation, the last test; else each goes where the quota is most short. The part `closed` takes no
+    new group, and the others share them in the proportion of their fractions.
     """
-    parts = list(fractions)
+    shares = {part: share for part, share in fractions.items() if part != closed}
     groups: dict[str, list[str]] = defaultdict(list)
     for key, stratum in stratum_of.items():
         groups[stratum].append(key)
@@ -56,7 +58,11 @@ def assign(
         new = sorted((key for key in keys if key not in known), key=lambda key: _rank(seed, key))
         have = Counter(known[key] for key in keys if key in known)
         result.update((key, known[key]) for key in keys if key in known)
-        wanted = dict(zip(parts, quotas(len(keys), list(fractions.values())), strict=True))
+        open_keys = len(keys) - (have.pop(closed, 0) if closed else 0)
+        whole = sum(shares.values())
+        wanted = dict(
+            zip(shares, quotas(open_keys, [share / whole for share in shares.values()]), strict=True)
+        )
         result.update(zip(new, _fill(new, wanted, have), strict=True))
     return result
 

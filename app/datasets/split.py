@@ -2,7 +2,9 @@
 
 Rows whose normalised texts are the same share a part (but under a column split: there the user decides), and a row
 that has a part keeps it when rows are added; only under a column split a row moves, to the part that its cell names in that
-version. So the parts are written down, in datasets/ID/splits/KEY.parquet.
+version. Rows that come later never join the test part of a random or group split (but as a copy of a test row, or as one
+of its group): what was tested on stays what is tested on, so that the runs before and after stay comparable. By time the
+newest rows still come last. So the parts are written down, in datasets/ID/splits/KEY.parquet.
 """
 
 import fcntl
@@ -96,6 +98,7 @@ class _Rows:
         labels = table[label_column].to_pylist() if label_column else [""] * len(row_ids)
         self.labels = [label.strip() for label in labels]
         self.parts = [known[row][0] if row in known else None for row in row_ids]
+        self.parts_before = {part for part, _ in known.values()}
         # The part of each text that has one, whether or not its row is in this table.
         self.part_of_text: dict[str, str] = {}
         for part, text in known.values():
@@ -120,7 +123,8 @@ def _grouped(
     rows: _Rows, keys: Sequence[str], split: RandomSplit | GroupSplit, known: dict[str, str]
 ) -> list[str]:
     fractions = {part: float(getattr(split, part)) for part in PARTS}
-    part_of = assign(strata(keys, rows.labels), known, split.seed, fractions)
+    closed = "test" if "test" in rows.parts_before else None
+    part_of = assign(strata(keys, rows.labels), known, split.seed, fractions, closed)
     return [part or part_of[key] for part, key in zip(rows.parts, keys, strict=True)]
 
 

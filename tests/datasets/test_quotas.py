@@ -67,3 +67,12 @@ def test_known_groups_stay_and_new_ones_fill_what_is_short() -> None:
     new = assign(grown, old, 0, FRACTIONS)
     assert {key: new[key] for key in old} == old
     assert Counter(new.values()) == {"train": 48, "validation": 6, "test": 6}
+
+
+def test_a_closed_part_takes_nothing_new_and_keeps_what_it_has() -> None:
+    fractions = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    stratum_of = {f"key {i}": "a" for i in range(100)}
+    known = {f"key {i}": "test" if i < 10 else "train" for i in range(20)}
+    part_of = assign(stratum_of, known, 0, fractions, "test")
+    assert {key: part_of[key] for key in known} == known
+    assert Counter(part_of.values()) == {"train": 80, "validation": 10, "test": 10}

@@ -105,8 +105,20 @@ def test_rows_keep_their_part_when_others_are_added(files: Files) -> None:
     after = parts_of(files, joined(old, added))
     assert after[:100] == before
     assert after[200:] == before[:50]  # known texts join their part
-    assert Counter(after[:200])["train"] == pytest.approx(160, abs=4)
     assert parts_of(files, old) == before
+    # What is tested on stays the same rows; the others share the new ones, 8 to 1.
+    assert Counter(after[100:200]) == {"train": 89, "validation": 11}
+
+
+def test_a_new_group_does_not_join_the_test_part(files: Files) -> None:
+    how = GroupSplit(kind="group", column="customer")
+    old = table(TEXTS[:50], customer=[f"c{i // 5}" for i in range(50)])
+    before = parts_of(files, old, how)
+    added = table([f"new {i}" for i in range(40)], first=50, customer=[f"d{i // 2}" for i in range(40)])
+    after = parts_of(files, joined(old, added), how)
+    assert after[:50] == before
+    assert "test" not in after[50:]
+    assert "validation" in after[50:]
 
 
 def test_parts_are_read_back_not_reckoned_again(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
