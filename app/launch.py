@@ -26,6 +26,7 @@ from app.core.errors import Invalid, NotFound, Problem
 from app.core.files import Files, new_id
 from app.core.spec import FilesSplit, RunSpec, parse_spec
 from app.core.tables import Dataset
+from app.datasets import journal
 from app.models.catalog import ModelCatalog
 from app.models.defaults import defaults_for, steps_of
 from app.models.finished import folder_sha256
@@ -183,11 +184,19 @@ class Launcher:
         return model.id.removeprefix("run:"), folder_sha256(model.path)
 
     def _pinned(self, spec: RunSpec) -> tuple[RunSpec, str]:
-        """The spec with the version it will use, and the data set's name. Raises NotFound, Conflict."""
+        """The spec with the version it will use, and the data set's name. Raises NotFound, Conflict; Invalid where the user's
+        edits are not saved and no version is named."""
         with self._database.read() as session:
             version = runs.version_of(session, spec.dataset, spec.dataset_version)
             dataset = session.get(Dataset, spec.dataset)
-        assert dataset is not None
+            assert dataset is not None
+            if spec.dataset_version is None:
+                edits = journal.current(session, self._files, dataset).pending.count
+                if edits:
+                    message = (
+                        f"has {journal.unsaved(edits)}, which a run would not see: save or discard them first"
+                    )
+                    raise Invalid.from_problems(WHAT, [{"where": "dataset", "message": message}])
         settled: dict[str, Any] = {"dataset_version": version.version}
         if "split" not in spec.model_fields_set and (dataset.options or {}).get("files"):
             settled["split"] = FilesSplit()  # whoever uploads train and test means them

@@ -16,6 +16,7 @@ from app.core.db import Database
 from app.core.files import Files, make_home
 from app.core.migrate import migrate
 from app.core.settings import Settings
+from app.datasets.edits import Edits
 from app.datasets.store import DatasetStore
 from app.datasets.versions import Versions
 from app.launch import Launcher
@@ -23,6 +24,7 @@ from app.models.catalog import ModelCatalog
 from app.models.finished import finished_run
 from app.web import (
     api_datasets,
+    api_edits,
     api_findings,
     api_heldout,
     api_models,
@@ -101,6 +103,7 @@ def create_app(
     for room in (
         api_datasets,
         api_versions,
+        api_edits,
         api_findings,
         api_models,
         health,
@@ -134,6 +137,7 @@ def make_services(
     files = Files(settings.files_root)
     # An upload of an hour is not thrown away for another writer of ten seconds.
     datasets = DatasetStore(Database(settings.database, patience=60.0), files, clock)
+    versions = Versions(database, files, clock)
     models = ModelCatalog(settings, lambda run_id: finished_run(database, files, run_id))
     real_queue = Queue(settings)
     return Services(
@@ -141,7 +145,8 @@ def make_services(
         database=database,
         files=files,
         datasets=datasets,
-        versions=Versions(database, files, clock),
+        versions=versions,
+        edits=Edits(database, files, versions, clock),
         models=models,
         launcher=Launcher(database, files, datasets, models, clock, enqueue=(queue or real_queue).wake),
         predictor=predictor or Predictor(settings, real_queue),

@@ -41,7 +41,8 @@ class DatasetVersion(SQLModel, table=True):
     """Rows that never change again. `sha256` is over the rows' content (row ids and cells).
 
     `parent` is the version that `step` made this one of; both None for what came out of the file. A step is
-    {"kind", "title", "removed", "changed", "added", "finding"}; all of it, with its rows, is in vN/step.json.
+    {"kind", "title", "removed", "changed", "added", "finding"}, and "edits" if it was saved from such a journal
+    (app/datasets/journal.py); all of it, with its rows, is in vN/step.json.
     """
 
     __tablename__ = "dataset_version"

@@ -4,7 +4,6 @@ With app.datasets.store and app.datasets.versions the only place that writes the
 """
 
 import errno
-import fcntl
 import logging
 import os
 import shutil
@@ -26,6 +25,8 @@ from app.core.files import Files, read_json
 from app.core.tables import Dataset, DatasetVersion
 from app.datasets import remote
 from app.datasets.ingest import Ingested, ingest
+from app.datasets.journal import EDITS_FILE
+from app.datasets.locks import changing
 from app.datasets.options import ReadOptions
 from app.datasets.upload import ORIGINAL, PART, label
 
@@ -70,17 +71,17 @@ class OriginalReader:
         if folder is None or not folder.is_dir():
             yield None
             return
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with changing(folder):
             with self._database.read() as session:
                 dataset = session.get(Dataset, dataset_id)
             yield dataset if dataset is not None and dataset.state == "reading" else None
 
     def _read(self, dataset: Dataset) -> None:
         folder = self._files.version(dataset.id, dataset.version)
-        # Parts given to rows that are about to be read anew, and versions made of them, mean nothing any more.
+        # Parts given to rows that are about to be read anew, versions made of them, and edits that were saved or discarded, mean nothing any more.
         for old in ("splits", "marks", *(f"v{one}" for one in self._numbers(dataset.id) if one != 1)):
             shutil.rmtree(self._files.dataset(dataset.id) / old, ignore_errors=True)
+        (self._files.dataset(dataset.id) / EDITS_FILE).unlink(missing_ok=True)
         options = ReadOptions.from_dict((dataset.options or {}).get("asked"))
         try:
             if self.is_to_fetch(dataset.id):

@@ -8,11 +8,13 @@ import contextlib
 import hashlib
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 ROW_ID, LINE = "__row_id", "__line"
@@ -179,6 +181,14 @@ def count(folder: Path) -> int:
     return found
 
 
+def column_names(folder: Path) -> list[str]:
+    """The user's columns."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        return [name for name in file.schema_arrow.names if name not in (ROW_ID, LINE)]
+
+
 def read_at(folder: Path, positions: Sequence[int]) -> dict[int, dict[str, Any]]:
     """{position: the row with `__row_id`, `__line` and its cells}; reads only their row groups."""
     import pyarrow.parquet as pq
@@ -193,6 +203,37 @@ def read_at(folder: Path, positions: Sequence[int]) -> dict[int, dict[str, Any]]
                 table = file.read_row_group(group).take([at - begin for at in here])
                 found.update(zip(here, table.to_pylist(), strict=True))
             begin = end
+    return found
+
+
+def read_ids(folder: Path, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """{row id: the row with `__row_id`, `__line` and its cells}, without those that are not there. Ids ascend, so that of the
+    other row groups a few ids are read."""
+    import pyarrow.parquet as pq
+
+    found: dict[int, dict[str, Any]] = {}
+    with pq.ParquetFile(folder / ROWS_FILE) as file:
+        known: dict[int, np.ndarray] = {}
+
+        def ids_of(group: int) -> "np.ndarray":
+            if group not in known:
+                known[group] = file.read_row_group(group, columns=[ROW_ID])[ROW_ID].to_numpy()
+            return known[group]
+
+        places: dict[int, list[int]] = {}
+        for row in sorted(set(ids)):
+            group = (
+                bisect_right(range(file.metadata.num_row_groups), row, key=lambda one: int(ids_of(one)[0]))
+                - 1
+            )
+            if group < 0:
+                continue
+            place = int(ids_of(group).searchsorted(row))
+            if place < len(ids_of(group)) and ids_of(group)[place] == row:
+                places.setdefault(group, []).append(place)
+        for group, here in places.items():
+            for one in file.read_row_group(group).take(here).to_pylist():
+                found[one[ROW_ID]] = one
     return found
 
 

@@ -17,11 +17,12 @@ from app.core.db import Database
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.files import ID_PATTERN, Files, new_id, read_json, write_json
 from app.core.tables import Dataset, DatasetVersion, Run
-from app.datasets import remote
+from app.datasets import journal, remote
 from app.datasets import rows as parquet
 from app.datasets.encoding_preview import Reading, readings
 from app.datasets.findings import Finding
 from app.datasets.ingest import PROFILE_FILE
+from app.datasets.locks import changing
 from app.datasets.options import ReadOptions
 from app.datasets.reading import SOURCE, OriginalReader
 from app.datasets.upload import ORIGINAL, Upload, is_alive, label
@@ -90,13 +91,15 @@ class DatasetStore:
         """Puts the data set back to "reading" with other options; the caller then calls `read`.
 
         Versions that steps made are forgotten. Raises NotFound, Invalid (options), Conflict while it is read, when a run
-        uses it, and while such a version is the current one.
+        uses it, while such a version is the current one, and while there are edits that are not saved.
         """
         options.checked()
-        with self._database.write() as session:
+        with self._database.read() as session:
+            _require_read(_get(session, dataset_id))  # who reads has the lock for long
+        with changing(self._files.dataset(dataset_id)), self._database.write() as session:
             dataset = _get(session, dataset_id)
-            if dataset.state == "reading":
-                raise Conflict(f"{dataset.name} is still being read; try again in a moment.")
+            _require_read(dataset)
+            journal.require_none(session, self._files, dataset)
             if dataset.version != 1:
                 raise Conflict(
                     f"{dataset.name} was changed since it was read: undo the steps first (reading again forgets them), "
@@ -163,8 +166,7 @@ class DatasetStore:
         """See `encoding_preview.readings`; of the original. Raises NotFound, Conflict while it is read."""
         with self._database.read() as session:
             dataset = _get(session, dataset_id)
-        if dataset.state == "reading":
-            raise Conflict(f"{dataset.name} is still being read; try again in a moment.")
+        _require_read(dataset)
         with _still_there(dataset_id):
             return readings(
                 self._files.version(dataset_id, 1) / ORIGINAL, (dataset.options or {}).get("encoding")
@@ -242,6 +244,11 @@ def _get(session: Session, dataset_id: str) -> Dataset:
     if dataset is None:
         raise NotFound(f"There is no data set {dataset_id!r}. It may have been deleted.")
     return dataset
+
+
+def _require_read(dataset: Dataset) -> None:
+    if dataset.state == "reading":
+        raise Conflict(f"{dataset.name} is still being read; try again in a moment.")
 
 
 def _users(session: Session, dataset_id: str) -> list[str]:

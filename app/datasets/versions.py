@@ -7,14 +7,12 @@ Rows keep their row ids, so they keep their parts, and a run that used a version
 app.datasets.store and app.datasets.reading the only place that writes the tables dataset and dataset_version.
 """
 
-import fcntl
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
@@ -23,33 +21,15 @@ from app.core import runs
 from app.core.clock import Clock, rfc3339
 from app.core.db import Database
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.files import Files, read_json, write_json
+from app.core.files import Files, write_json
 from app.core.tables import Dataset, DatasetVersion, Run
+from app.datasets import journal
 from app.datasets import rows as parquet
-from app.datasets.column_findings import of_columns
-from app.datasets.ingest import PROFILE_FILE
-from app.datasets.profile import Profile
-from app.datasets.rows import LINE, ROW_ID, RowsWriter
+from app.datasets.locks import changing
+from app.datasets.rewriting import Counts, blocks, counted, next_row_id, rewrite
 from app.datasets.steps import Step
 
-if TYPE_CHECKING:
-    import pyarrow
-
 STEP_FILE = "step.json"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What a step does, in rows. `after`: how many rows there are then."""
-
-    removed: int = 0
-    changed: int = 0
-    added: int = 0
-    after: int = 0
-
-    @property
-    def touched(self) -> int:
-        return self.removed + self.changed + self.added
 
 
 class Versions:
@@ -90,8 +70,8 @@ class Versions:
         found = self._current(dataset_id, step)
         counts = Counts()
         with _still_there(dataset_id):
-            for block in parquet.blocks(self._files.version(dataset_id, found.version)):
-                counts = _counted(counts, block, step.change(block))
+            for block in blocks(self._files.version(dataset_id, found.version), step):
+                counts = counted(counts, block, step.change(block))
         added = len(step.added(found.columns))
         return replace(counts, added=added, after=counts.after + added)
 
@@ -100,30 +80,41 @@ class Versions:
     ) -> dict[str, Any]:
         """Makes a new version, which is then the current one; returns its entry of the history.
 
-        `expected`: the version that the user looked at. Raises NotFound, Invalid; Conflict if that one is not current any more
-        and if the step changes nothing or leaves no row; NoSpace.
+        `expected`: the version that the user looked at. Raises NotFound, Invalid; Conflict if that one is not current any more,
+        if the step changes nothing or leaves no row, and while there are edits that are not saved; NoSpace.
         """
         with self._changing(dataset_id):
-            parent = self._current(dataset_id, step)
-            if expected is not None and expected != parent.version:
-                raise Conflict(
-                    f"The data set is at version {parent.version} by now, not at {expected}. Look at it again, then decide."
+            return self.apply_locked(dataset_id, step, finding, expected)
+
+    def apply_locked(
+        self,
+        dataset_id: str,
+        step: Step,
+        finding: str | None = None,
+        expected: int | None = None,
+        edits: str | None = None,
+    ) -> dict[str, Any]:
+        """`apply` for who holds the lock; `edits`: the id of the journal that the step is."""
+        parent = self._current(dataset_id, step)
+        if expected is not None and expected != parent.version:
+            raise Conflict(
+                f"The data set is at version {parent.version} by now, not at {expected}. Look at it again, then decide."
+            )
+        with self._database.read() as session:
+            newest = session.execute(
+                select(func.max(col(DatasetVersion.version))).where(
+                    col(DatasetVersion.dataset_id) == dataset_id
                 )
-            with self._database.read() as session:
-                newest = session.execute(
-                    select(func.max(col(DatasetVersion.version))).where(
-                        col(DatasetVersion.dataset_id) == dataset_id
-                    )
-                ).scalar_one()
-            made = self._write(dataset_id, parent, newest + 1, step, finding)
-            try:
-                with self._database.write() as session:
-                    dataset = _dataset(session, dataset_id)
-                    dataset.version = made.version
-                    session.add(made)
-            except NotFound:  # deleted while the rows were written
-                shutil.rmtree(self._files.dataset(dataset_id), ignore_errors=True)
-                raise
+            ).scalar_one()
+        made = self._write(dataset_id, parent, newest + 1, step, finding, edits)
+        try:
+            with self._database.write() as session:
+                dataset = _dataset(session, dataset_id)
+                dataset.version = made.version
+                session.add(made)
+        except NotFound:  # deleted while the rows were written
+            shutil.rmtree(self._files.dataset(dataset_id), ignore_errors=True)
+            raise
         return self.history(dataset_id)[-1]
 
     def undo(self, dataset_id: str) -> int:
@@ -163,7 +154,13 @@ class Versions:
         return found
 
     def _write(
-        self, dataset_id: str, parent: DatasetVersion, version: int, step: Step, finding: str | None
+        self,
+        dataset_id: str,
+        parent: DatasetVersion,
+        version: int,
+        step: Step,
+        finding: str | None,
+        edits: str | None,
     ) -> DatasetVersion:
         source, folder = (
             self._files.version(dataset_id, parent.version),
@@ -175,8 +172,8 @@ class Versions:
         folder.mkdir()
         try:
             with _still_there(dataset_id):
-                first = _next_row_id(self._files.dataset(dataset_id)) if step.added(parent.columns) else 0
-                counts, sha256 = _rewrite(source, folder, parent.columns, step, first)
+                first = next_row_id(self._files.dataset(dataset_id)) if step.added(parent.columns) else 0
+                counts, sha256 = rewrite(source, folder, parent.columns, step, first)
             title = step.title
             told = {
                 "kind": step.kind,
@@ -185,6 +182,7 @@ class Versions:
                 "removed": counts.removed,
                 "changed": counts.changed,
                 "added": counts.added,
+                **({"edits": edits} if edits else {}),
             }
             write_json(folder / STEP_FILE, {**told, "step": step.model_dump(mode="json")})
         except BaseException:
@@ -203,90 +201,13 @@ class Versions:
 
     @contextmanager
     def _changing(self, dataset_id: str) -> Iterator[None]:
-        """One change at a time; the lock is that of reading."""
+        """One change at a time, and none over edits that are not saved."""
         with self._database.read() as session:
             _dataset(session, dataset_id)
-        folder = self._files.dataset(dataset_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with changing(self._files.dataset(dataset_id)):
+            with self._database.read() as session:
+                journal.require_none(session, self._files, _dataset(session, dataset_id))
             yield
-
-
-def _rewrite(source: Path, folder: Path, columns: list[str], step: Step, first: int) -> tuple[Counts, str]:
-    """rows.parquet and profile.json of the next version; returns (counts, content hash). `first`: the id of the first new row."""
-    before = read_json(source / PROFILE_FILE)
-    profile, writer = Profile(columns, before.get("kind", "csv")), RowsWriter(folder, columns)
-    counts = Counts()
-    try:
-        for block in parquet.blocks(source):
-            changed = step.change(block)
-            counts = _counted(counts, block, changed)
-            _keep(changed, writer, profile, columns)
-        new = step.added(columns)
-        if new:
-            _keep(_table(new, columns, first), writer, profile, columns)
-        counts = replace(counts, added=len(new), after=counts.after + len(new))
-        if not counts.touched:
-            raise Conflict("That changes no row: the data set is like this already.")
-        if not counts.after:
-            raise Conflict("That would leave no row at all.")
-        profile.finish()
-        # What was said of the file stays true; what was said of columns is looked at anew.
-        kept = [one for one in before["problems"] if not one["where"].startswith("column ")]
-        write_json(folder / PROFILE_FILE, {**profile.as_dict(), "problems": [*kept, *of_columns(profile)]})
-        return counts, writer.finish()
-    except BaseException:
-        writer.abort()
-        raise
-
-
-def _next_row_id(dataset_folder: Path) -> int:
-    """Greater than that of any row of any version: an id that was given once never means another row."""
-    import pyarrow.parquet as pq
-
-    highest = -1
-    for path in dataset_folder.glob(f"v*/{parquet.ROWS_FILE}"):
-        with pq.ParquetFile(path) as file:  # ids ascend
-            last = file.read_row_group(file.metadata.num_row_groups - 1, columns=[ROW_ID])[ROW_ID]
-        highest = max(highest, last[-1].as_py())
-    return highest + 1
-
-
-def _keep(block: "pyarrow.Table", writer: RowsWriter, profile: Profile, columns: list[str]) -> None:
-    if not len(block):
-        return
-    writer.write_table(block)
-    profile.add([block[name].to_pylist() for name in columns], block[LINE].to_pylist())
-
-
-def _counted(counts: Counts, before: "pyarrow.Table", after: "pyarrow.Table") -> Counts:
-    import pyarrow.compute as pc
-
-    removed = len(before) - len(after)
-    if removed:
-        before = before.filter(pc.is_in(before[ROW_ID], value_set=after[ROW_ID].combine_chunks()))
-    differs = None
-    for name in after.column_names:
-        if after[name] is before[name] or after[name].equals(before[name]):
-            continue
-        one = pc.not_equal(after[name], before[name])
-        differs = one if differs is None else pc.or_(differs, one)
-    changed = 0 if differs is None else int(pc.sum(differs).as_py() or 0)
-    return replace(
-        counts,
-        removed=counts.removed + removed,
-        changed=counts.changed + changed,
-        after=counts.after + len(after),
-    )
-
-
-def _table(new: Any, columns: list[str], first: int) -> "pyarrow.Table":
-    import pyarrow as pa
-
-    cells = {name: pa.array([row.get(name, "") for row in new], pa.string()) for name in columns}
-    ids = pa.array(range(first, first + len(new)), pa.int64())
-    return pa.table({ROW_ID: ids, LINE: pa.array([0] * len(new), pa.int64()), **cells})
 
 
 def _of(dataset_id: str) -> Any:

@@ -20,9 +20,18 @@ EXPECTED = {
 
 
 def _step_body() -> dict[str, Any]:
-    # References into the document would point nowhere: each kind is written out.
-    kinds = STEPS.json_schema(ref_template="{model}")["$defs"]
-    return body({"step": {"oneOf": list(kinds.values())}, "expected": EXPECTED}, ["step"])
+    schema = STEPS.json_schema(ref_template="{model}")
+    kinds = [written_out(kind, schema["$defs"]) for kind in schema["oneOf"]]
+    return body({"step": {"oneOf": kinds}, "expected": EXPECTED}, ["step"])
+
+
+def written_out(schema: Any, models: dict[str, Any]) -> Any:
+    """A schema with its models in the place of references, which would lead nowhere in our document."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return written_out(models[schema["$ref"]], models)
+        return {name: written_out(value, models) for name, value in schema.items()}
+    return [written_out(one, models) for one in schema] if isinstance(schema, list) else schema
 
 
 def body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from app.core.files import ID_PATTERN, Files
 from app.core.settings import Settings
 
 if TYPE_CHECKING:
+    from app.datasets.edits import Edits
     from app.datasets.store import DatasetStore
     from app.datasets.versions import Versions
     from app.launch import Launcher
@@ -48,6 +49,7 @@ class Services:
     files: Files
     datasets: "DatasetStore"
     versions: "Versions"
+    edits: "Edits"
     models: "ModelCatalog"
     launcher: "Launcher"
     predictor: Predicts

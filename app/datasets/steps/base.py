@@ -15,6 +15,7 @@ from app.core.strict import Strict
 from app.datasets.rows import ROW_ID
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 RowIds = Annotated[list[Annotated[int, Field(ge=0, lt=2**62)]], Field(min_length=1, max_length=20_000_000)]
@@ -35,6 +36,13 @@ class Step(Strict, ABC):
     def columns(self) -> Sequence[str]:
         """The columns that must be there."""
         return ()
+
+    @property
+    def needs(self) -> "np.ndarray":
+        """The ids of the rows that must be there, ascending, each once. Here: none, a row that is gone is passed over."""
+        import numpy as np
+
+        return np.empty(0, np.int64)
 
     @abstractmethod
     def change(self, block: "pyarrow.Table") -> "pyarrow.Table":
