@@ -13,6 +13,7 @@ from pathlib import Path
 
 from app.core.errors import Invalid
 from app.datasets.options import codec_name
+from app.datasets.unmarked import wide_codec
 
 HEAD_BYTES = 256 * 1024
 _SAMPLE_BYTES = 64 * 1024
@@ -63,6 +64,8 @@ _NAMES = {
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
     "utf-32": "UTF-32",
+    "utf-32-le": "UTF-32 LE",
+    "utf-32-be": "UTF-32 BE",
     "iso8859-1": "ISO 8859-1",
     "iso8859-2": "ISO 8859-2",
     "iso8859-15": "ISO 8859-15",
@@ -111,11 +114,12 @@ def first_try(head: bytes, asked: str | None) -> Encoding:
         if marked == "utf-16" and codec.startswith("utf-16"):
             return Encoding("utf-16")  # the mark says the byte order, and must not become a character
         if codec in ("utf-16", "utf-32") and marked != codec:  # Python reads these two only with a mark
-            return Encoding((codec == "utf-16" and _unmarked_utf16(head)) or f"{codec}-le")
+            unmarked = wide_codec(head)
+            return Encoding(unmarked if unmarked and unmarked.startswith(codec) else f"{codec}-le")
         return Encoding(codec)
     if marked:
         return Encoding(marked)
-    unmarked = _unmarked_utf16(head)
+    unmarked = wide_codec(head)
     return Encoding(unmarked, guessed=True) if unmarked else Encoding("utf-8-sig")
 
 
@@ -126,12 +130,14 @@ def after_utf8(path: Path) -> list[Encoding]:
     spoil every other special character.
     """
     good = bad = first_bad = 0
+    mixed = _Mixed()
     for number, line in _lines(path, "utf-8-sig", "surrogateescape"):
         if line.isascii():
             continue
-        good += len(_SPECIAL.findall(line))
-        bad += len(_BAD.findall(line))
+        good_here, bad_here = len(_SPECIAL.findall(line)), len(_BAD.findall(line))
+        good, bad = good + good_here, bad + bad_here
         first_bad = first_bad or (number if bad else 0)
+        mixed.add(number, good_here, bad_here)
         if good + bad > 20_000 and first_bad:
             break
     if good >= 5 and good > 5 * bad:
@@ -141,7 +147,35 @@ def after_utf8(path: Path) -> list[Encoding]:
             [{"where": f"line {first_bad}", "message": "has a byte that is not UTF-8"}],
             kind="encoding",
         )
+    if mixed:
+        raise Invalid(
+            f"The file is in two encodings: line {mixed.good} is UTF-8 and line {first_bad} is not, as when files are "
+            "joined. Save each part as UTF-8 and join them again, or read the file again with one encoding.",
+            [{"where": f"line {first_bad}", "message": "is not UTF-8, and other lines are"}],
+            kind="encoding",
+        )
     return guesses_for(path)
+
+
+class _Mixed:
+    """Whether lines in UTF-8 stand among lines in another encoding.
+
+    Two bytes of Chinese in its older encodings are a character of UTF-8 by chance one time in seven, so only lines with
+    several special characters, all of them UTF-8, say that.
+    """
+
+    def __init__(self) -> None:
+        self.good = 0  # the first line that is surely UTF-8
+        self._sure = self._lines = 0
+
+    def add(self, number: int, good: int, bad: int) -> None:
+        self._lines += 1
+        if good >= 3 and not bad:
+            self._sure += 1
+            self.good = self.good or number
+
+    def __bool__(self) -> bool:
+        return self._sure >= 3 and self._sure >= 0.05 * self._lines
 
 
 def guesses_for(path: Path) -> list[Encoding]:
@@ -253,17 +287,6 @@ def _sample(path: Path) -> bytes:
 def _word_end(chunk: bytes, position: int) -> int:
     ends = [end for mark in (b" ", b"\n") if (end := chunk.find(mark, position, position + 400)) >= 0]
     return min(ends, default=min(len(chunk), position + 400))
-
-
-def _unmarked_utf16(head: bytes) -> str | None:
-    """UTF-16 without a mark shows by its zeros: mostly Latin text has one in every second byte."""
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    half = len(head) // 2
-    if half >= 4 and odd > 0.4 * half and even < 0.05 * half:
-        return "utf-16-le"
-    if half >= 4 and even > 0.4 * half and odd < 0.05 * half:
-        return "utf-16-be"
-    return None
 
 
 def _lines(path: Path, codec: str, errors: str) -> Iterator[tuple[int, str]]:

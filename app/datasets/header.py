@@ -1,5 +1,6 @@
 """The first line: names of columns, or data?"""
 
+import re
 from collections.abc import Sequence
 
 from app.core.errors import Invalid, Problem
@@ -7,23 +8,29 @@ from app.datasets.column import ColumnProfile
 
 MAX_COLUMNS = 2000
 MAX_PROBLEMS = 20
+MAX_NAME = 1000
 _LONG = 100
+_WHITE = re.compile(r"[\x00-\x20\x7f-\xa0\s]+")
+_SAID = re.compile(r'"?sep=(.{1,8})"?')
 
 
 def names(cells: Sequence[str], line: int) -> list[str]:
-    """The columns' names, stripped. Raises Invalid naming each column without a name, or with one used twice."""
-    found = [cell.strip().lstrip("\ufeff").strip() for cell in cells]
+    """The columns' names, cleaned. Raises Invalid naming each column without a name, or with one used twice."""
+    found = [clean(cell) for cell in cells]
     problems: list[Problem] = []
     for position, name in enumerate(found, 1):
         where = f"column {position}"
-        if not name:
+        if not any(map(str.isprintable, name)):
             problems.append({"where": where, "message": _nameless(position, len(found))})
         elif name in found[: position - 1]:
             first = found.index(name) + 1
-            message = f"is called {name!r} like column {first}: give each column a name of its own"
+            message = f"is called {name[:_LONG]!r} like column {first}: give each column a name of its own"
+            problems.append({"where": where, "message": message})
+        elif len(name) > MAX_NAME:
+            message = f"has a name of {len(name):,} characters: shorten it to {MAX_NAME:,} or fewer"
             problems.append({"where": where, "message": message})
         elif name.startswith("__"):
-            message = f"is called {name!r}: names that begin with two underscores are reserved, so rename it"
+            message = f"is called {name[:_LONG]!r}: names that begin with two underscores are reserved, so rename it"
             problems.append({"where": where, "message": message})
     if problems:
         more = f" {len(problems) - 1} more columns have faults like that." if len(problems) > 1 else ""
@@ -32,6 +39,11 @@ def names(cells: Sequence[str], line: int) -> list[str]:
         )
         raise Invalid(message, problems[:MAX_PROBLEMS], kind="header")
     return found
+
+
+def clean(name: str) -> str:
+    """In one line: a form that is sent back would change line ends and control characters."""
+    return _WHITE.sub(" ", name).strip().lstrip("\ufeff").strip()
 
 
 def numbered(width: int) -> list[str]:
@@ -47,11 +59,23 @@ def refuse_too_many(width: int) -> None:
         )
 
 
+def refuse_delimiter(cells: Sequence[str], line: int) -> None:
+    """Raises Invalid for Excel's own first line that names a delimiter which Headstart does not know."""
+    if len(cells) == 1 and (said := _SAID.fullmatch(cells[0].strip())):
+        message = f"says that {said[1]!r} separates the columns"
+        raise Invalid(
+            f"Line {line} {message}, and Headstart reads a comma, a semicolon, a tab or a vertical bar. Save the file "
+            "with one of these.",
+            [{"where": f"line {line}", "message": message}],
+            kind="header",
+        )
+
+
 def refuse_data(cells: Sequence[str], line: int) -> None:
     """Raises Invalid if line 1 alone shows that it is no header: a number, or a long text."""
     for position, cell in enumerate(cells, 1):
         if _is_number(cell):
-            raise _looks_like_data(line, f"column {position} is called {cell.strip()!r}, a number")
+            raise _looks_like_data(line, f"column {position} is called {cell.strip()[:_LONG]!r}, a number")
         if len(cell) > _LONG and not cell.rstrip().endswith("?"):  # the columns of a survey are questions
             raise _looks_like_data(line, f"column {position} has a text of {len(cell)} characters there")
 

@@ -1,14 +1,16 @@
-"""What a file is packed in: gzip, or a zip of one file, or of several that are called train, validation and test.
+"""What a file is packed in: gzip, bzip2, xz, or a zip of one file, or of several that are called train, validation and test.
 
 What is inside is written to the disk beside the original while it is read, because every reader needs it more than once
 and some jump about in it. Nothing that a packed file says of its own size is believed.
 """
 
+import bz2
 import errno
 import gzip
 import lzma
 import re
 import shutil
+import stat
 import struct
 import zipfile
 import zlib
@@ -49,6 +51,9 @@ _BROKEN = (
 )
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
+# liblzma takes as much memory as the file asks for, up to 4 GB: what `xz -9` asks for is enough.
+_XZ_MEMORY = 80 * 2**20
+
 Progress = Callable[[int], None]
 
 
@@ -71,12 +76,12 @@ def unpacked(
     in which it is not clear what to read.
     """
     kind = signatures.kind_of(_head(original))
-    if kind not in ("gzip", "zip") or (kind == "zip" and is_workbook(original)):
+    if kind not in (*_STREAMS, "zip") or (kind == "zip" and is_workbook(original)):
         yield [Member(original, name)], progress
         return
     unpacker = _Unpacker(original, folder, progress)
     try:
-        members = unpacker.of_gzip(name) if kind == "gzip" else unpacker.of_zip(name)
+        members = unpacker.of_zip(name) if kind == "zip" else unpacker.of_stream(str(kind), name)
         yield members, unpacker.rest(progress)
     finally:
         for number in range(len(PARTS)):
@@ -114,14 +119,14 @@ class _Unpacker:
         begun = int(_SHARE * self._packed)
         return lambda done: progress(begun + int(done * (self._packed - begun) / max(1, self._total)))
 
-    def of_gzip(self, name: str) -> list[Member]:
-        inner = re.sub(r"\.gz(?:ip)?$", "", name.strip(), flags=re.IGNORECASE)
+    def of_stream(self, kind: str, name: str) -> list[Member]:
+        ending, chunks = _STREAMS[kind]
+        inner = re.sub(ending, "", name.strip(), flags=re.IGNORECASE)
         with self._original.open("rb") as file:
             try:
-                with gzip.GzipFile(fileobj=file) as stream:
-                    self._copy(stream, 0, inner, file.tell)
+                self._copy(chunks(file), 0, inner, file.tell)
             except _BROKEN as error:
-                raise _damaged("gzip file", error) from error
+                raise _damaged(f"{kind} file", error) from error
         return [self._member(0, inner, None)]
 
     def of_zip(self, name: str) -> list[Member]:
@@ -130,7 +135,7 @@ class _Unpacker:
                 chosen = _choose(archive, name)
                 for number, (info, _) in enumerate(chosen):
                     with archive.open(info) as stream:
-                        self._copy(stream, number, info.filename, file.tell)
+                        self._copy(_read(stream), number, info.filename, file.tell)
         except _BROKEN as error:
             raise _damaged("zip file", error) from error
         return [self._member(number, info.filename, part) for number, (info, part) in enumerate(chosen)]
@@ -140,21 +145,18 @@ class _Unpacker:
         head = _head(path)
         if not head:
             raise Invalid(f"{_base(name)} inside the packed file is empty.", kind="file")
-        if signatures.kind_of(head) == "gzip" or (
-            signatures.kind_of(head) == "zip" and not is_workbook(path)
-        ):
+        kind = signatures.kind_of(head)
+        if kind in _STREAMS or (kind == "zip" and not is_workbook(path)):
             raise Invalid(
                 f"{_base(name)} inside the packed file is packed once more. Unpack it and upload what is inside.",
                 kind="file",
             )
         return Member(path, _base(name), part)
 
-    def _copy(
-        self, stream: IO[bytes] | gzip.GzipFile, number: int, name: str, position: Callable[[], int]
-    ) -> None:
+    def _copy(self, chunks: Iterator[bytes], number: int, name: str, position: Callable[[], int]) -> None:
         most = max(_SURELY_SMALL, MAX_RATIO * self._packed)
         with _place(self._folder, number).open("wb") as sink:
-            while chunk := stream.read(_CHUNK):
+            for chunk in chunks:
                 self._total += len(chunk)
                 if self._total > min(most, MAX_UNPACKED):
                     raise Invalid(
@@ -168,6 +170,38 @@ class _Unpacker:
                     raise OSError(errno.ENOSPC, "reserve reached")
                 sink.write(chunk)
                 self._progress(int(_SHARE * position()))
+
+
+def _read(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    return iter(lambda: stream.read(_CHUNK), b"")
+
+
+def _of_xz(file: IO[bytes]) -> Iterator[bytes]:
+    """What is in an xz file, with a limit to the memory that it takes, which lzma.LZMAFile lacks."""
+    unpacker: lzma.LZMADecompressor | None = None
+    while chunk := file.read(_CHUNK):
+        while chunk:
+            if unpacker is None:
+                chunk = chunk.lstrip(b"\0")  # zeros may stand between two streams
+                if not chunk:
+                    break
+                unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+            yield unpacker.decompress(chunk, _CHUNK)
+            while not unpacker.eof and not unpacker.needs_input:
+                yield unpacker.decompress(b"", _CHUNK)
+            chunk = b""
+            if unpacker.eof:
+                chunk, unpacker = unpacker.unused_data, None
+    if unpacker is not None:
+        raise EOFError
+
+
+# A file of one stream: what its name ends in, and how what is inside is read.
+_STREAMS: dict[str | None, tuple[str, Callable[[IO[bytes]], Iterator[bytes]]]] = {
+    "gzip": (r"\.gz(?:ip)?$", lambda file: _read(gzip.GzipFile(fileobj=file))),
+    "bzip2": (r"\.bz2?$", lambda file: _read(bz2.BZ2File(file))),
+    "xz": (r"\.xz$", _of_xz),
+}
 
 
 def _choose(archive: zipfile.ZipFile, name: str) -> list[tuple[zipfile.ZipInfo, str | None]]:
@@ -187,6 +221,11 @@ def _choose(archive: zipfile.ZipFile, name: str) -> list[tuple[zipfile.ZipInfo, 
     if locked := next((info for info in files if info.flag_bits & 1), None):
         raise Invalid(
             f"{_base(locked.filename)} inside the zip file has a password. Unpack it and upload what is inside.",
+            kind="file",
+        )
+    if link := next((info for info in files if stat.S_ISLNK(info.external_attr >> 16)), None):
+        raise Invalid(
+            f"{_base(link.filename)} inside the zip file is a link to another file. Pack the file itself.",
             kind="file",
         )
     if len(files) == 1:
@@ -216,6 +255,11 @@ def _is_clutter(name: str) -> bool:
 def _damaged(what: str, error: Exception) -> Exception:
     if isinstance(error, OSError) and error.errno in _DISK:
         return error
+    if isinstance(error, lzma.LZMAError) and "emory" in str(error):
+        return Invalid(
+            f"The {what} needs more than {megabytes(_XZ_MEMORY)} of memory to unpack. Pack it again without further options.",
+            kind="file",
+        )
     if isinstance(error, NotImplementedError):
         return Invalid(
             f"The {what} is packed by a method that Headstart doesn't know. Pack it again.", kind="file"
@@ -238,4 +282,4 @@ def _place(folder: Path, number: int) -> Path:
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(8)
+        return file.read(16)

@@ -14,19 +14,21 @@ _NAME_LENGTH = 60
 def count(rows: Sequence[Sequence[str]], sure: bool = False) -> int:
     """How many of the first rows are titles; 0 unless that is clear.
 
-    A title is one cell of text, alone in its row. The row below it must have a name in each of two or more cells, and all
-    rows below that the same width. `sure`: something else says so already, as a blank line in between.
+    A title is one cell of text, alone in its row, or a comment that begins with #. The row below it must have a name in each
+    of two or more cells, and all rows below that the same width. `sure`: something else says so already, as a blank line in
+    between; of a comment with more cells only a known name in the row below it does.
     """
     for titles in range(1, min(MOST, len(rows) - 2) + 1):
         above, names, below = rows[:titles], rows[titles], rows[titles + 1 :]
-        if not all(_is_title(row) for row in above):
+        if not all(_is_title(row) or _is_comment(row) for row in above):
             return 0
         if len(names) < 2 or not all(0 < len(cell.strip()) <= _NAME_LENGTH for cell in names):
             continue
         if any(len(row) != len(names) for row in below):
             continue
+        known = any(cell.strip().casefold() in _KNOWN for cell in names)
         padded = all(len(row) == len(names) > 2 for row in above)
-        if sure or padded or any(cell.strip().casefold() in _KNOWN for cell in names):
+        if known or ((sure or padded) and all(_is_title(row) for row in above)):
             return titles
     return 0
 
@@ -52,6 +54,13 @@ def find(text: str, complete: bool, dialect: Dialect) -> tuple[Dialect, int]:
 def _is_title(row: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in row if cell.strip()]
     return len(filled) == 1 and bool(row[0].strip()) and filled[0].casefold() not in _KNOWN
+
+
+def _is_comment(row: Sequence[str]) -> bool:
+    """`# exported, 2024-05-31`, and not the header `#,text,label` or `# text,label`."""
+    return row[0].lstrip().startswith("#") and not any(
+        cell.strip().lstrip("# ").casefold() in _KNOWN for cell in row
+    )
 
 
 def _filled(text: str) -> Iterator[tuple[int, str]]:

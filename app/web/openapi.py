@@ -49,6 +49,24 @@ def with_tasks(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def failures(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """{status: response} of what may go wrong with an operation, all in the one shape."""
+    found = {
+        400: "the Host header, or a body that can't be taken apart",
+        503: "a part of Headstart is silent",
+    }
+    if "{" in path:
+        found |= {404: "there is no such thing, or it was deleted", 409: "not possible in its present state"}
+    if operation.get("parameters") or "requestBody" in operation:
+        found[422] = "what was sent can't be used; `problems` has every fault"
+    if method != "get":
+        found |= {403: "a page of another site sent it", 507: "too little disk"}
+    if "application/json" in operation.get("requestBody", {}).get("content", {}):
+        found[413] = "the body is too large"
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {str(status): {"description": found[status], "content": content} for status in sorted(found)}
+
+
 def schema(app: FastAPI) -> dict[str, Any]:
     """The document, made at the first request and kept."""
     if app.openapi_schema is None:
@@ -60,13 +78,11 @@ def schema(app: FastAPI) -> dict[str, Any]:
         components.update(spec.pop("$defs", {}))
         components["RunSpec"] = with_tasks(spec)
         components["Error"] = ERROR
-        reference = {"schema": {"$ref": "#/components/schemas/Error"}}
-        failed = {"description": "What went wrong", "content": {"application/json": reference}}
-        for path in document["paths"].values():
-            for operation in path.values():
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
                 # FastAPI's own description of a 422 is not what we send.
                 operation["responses"].pop("422", None)
-                operation["responses"]["4XX"] = failed
+                operation["responses"].update(failures(path, method, operation))
         for name in ("HTTPValidationError", "ValidationError"):
             components.pop(name, None)
         app.openapi_schema = document

@@ -12,8 +12,8 @@ def column(values: list[str]) -> ColumnProfile:
     return found
 
 
-def test_names_are_stripped_and_kept_otherwise() -> None:
-    assert header.names([" Text ", "\ufefflabel", "Ä b\tc"], 1) == ["Text", "label", "Ä b\tc"]
+def test_names_are_stripped_and_brought_into_one_line() -> None:
+    assert header.names([" Text ", "\ufefflabel", "Ä b\tc\r\nd"], 1) == ["Text", "label", "Ä b c d"]
 
 
 def test_every_fault_is_told() -> None:

@@ -243,10 +243,11 @@ def test_a_file_without_a_header(bench: Bench, content: str, why: str) -> None:
     assert bench.again(view["id"], header=True)["rows"] == len(content.splitlines()) - 1
 
 
-def test_a_header_repeated_in_the_middle_is_a_warning(bench: Bench) -> None:
+def test_a_header_repeated_in_the_middle_is_left_out_with_a_warning(bench: Bench) -> None:
     view = bench.read(csv_of(300) + csv_of(300))
     assert view["state"] == "ready"
-    assert any("Was the header repeated" in warning for warning in warnings(view))
+    assert view["rows"] == 600
+    assert any("line 302: Left out, because it repeats the header" in one for one in warnings(view))
 
 
 def test_one_column_is_a_warning(bench: Bench) -> None:

@@ -27,7 +27,7 @@ def test_what_headstart_reads(head: bytes, kind: str | None) -> None:
         (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
         (b"\xff\xd8\xff\xe0", "a JPEG picture"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "before 2007"),
-        (b"BZh9\x31\x41\x59\x26\xff\x00", "packed with bzip2"),
+        (b"\x04\x22\x4d\x18\x60", "packed with LZ4"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
         (b"SQLite format 3\x00", "an SQLite database"),
         (b"Rar!\x1a\x07\x01", "a RAR archive"),

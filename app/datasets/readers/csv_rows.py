@@ -6,6 +6,7 @@ The csv module does the cutting; Python sees each row once, and cells only as wh
 import csv
 import io
 import re
+import string
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.datasets.readers import source
 from app.datasets.readers.source import MAX_CELL, Block, line_ends, open_text
 
 _BATCH = 64
+_BLANK = string.whitespace + "\x1a"  # DOS ends a file with Ctrl-Z
 
 
 class CsvRows:
@@ -106,7 +108,7 @@ class CsvRows:
             if len(row) == width:
                 kept.append(row)
                 kept_lines.append(line)
-            elif len(row) > 1 or (row and row[0].strip()):
+            elif len(row) > 1 or (row and row[0].strip(_BLANK)):
                 self._note_ragged(line, len(row))
         return kept, kept_lines
 

@@ -10,6 +10,8 @@ from app.datasets.options import DELIMITERS, ReadOptions
 from app.datasets.profile import Profile
 from app.datasets.readers.source import Block
 
+LINES = 20  # so many are told
+
 
 class Rows(Protocol):
     """Rows of cells with the line where each begins: of a text, or of a sheet. See CsvRows."""
@@ -36,6 +38,7 @@ class CsvTable:
     def __init__(self, rows: Rows, delimiter: str | None, options: ReadOptions, titles: int = 0) -> None:
         self._rows, self._delimiter, self._options = rows, delimiter, options
         self._titles: list[tuple[list[str], int]] = []
+        self._repeats, self._repeated = 0, list[int]()  # rows that are the header once more; the first lines
         try:
             self._open(titles)
         except BaseException:
@@ -52,11 +55,13 @@ class CsvTable:
             raise no_rows()
         cells, self._line = first
         header.refuse_too_many(len(cells))
+        header.refuse_delimiter(cells, self._line)
         if options.header is None:
             header.refuse_data(cells, self._line)
         self._has_header = options.header is not False
         self.names = header.names(cells, self._line) if self._has_header else header.numbered(len(cells))
         self._first = None if self._has_header else first
+        self._header = tuple(cells)
 
     @property
     def bytes_read(self) -> int:
@@ -70,7 +75,21 @@ class CsvTable:
         for block in self._rows.blocks(len(self.names), self._first):
             if self._rows.ragged and not self._options.skip_ragged:
                 block = Block([[] for _ in self.names], [])
-            yield block
+            yield self._without_headers(block)
+
+    def _without_headers(self, block: Block) -> Block:
+        """Without the rows that are the header once more, as where files were joined."""
+        if not self._has_header or len(self.names) < 2 or self._header[0] not in block.columns[0]:
+            return block
+        rows = list(zip(*block.columns, strict=True))
+        repeated = {place for place, row in enumerate(rows) if row == self._header}
+        if not repeated:
+            return block
+        self._repeats += len(repeated)
+        self._repeated += [block.lines[place] for place in sorted(repeated)][: LINES - len(self._repeated)]
+        kept = [place for place in range(len(rows)) if place not in repeated]
+        columns = [[column[place] for place in kept] for column in block.columns]
+        return Block(columns, [block.lines[place] for place in kept])
 
     def check(self, profile: Profile) -> None:
         self.check_rows(profile.rows)
@@ -155,6 +174,10 @@ class CsvTable:
                     "the header. If that is wrong, read the file again and say whether line 1 names the columns.",
                 )
             )
+        if self._repeats:
+            what = "it repeats" if self._repeats == 1 else "they repeat"
+            lines = lines_text(self._repeated, self._repeats)
+            found.append(warning(lines, f"Left out, because {what} the header: were files joined?"))
         ragged = self._rows.ragged
         if not ragged:
             return found

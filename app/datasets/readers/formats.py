@@ -22,7 +22,7 @@ from app.datasets.readers.source import Table
 from app.datasets.readers.token_table import TokenRows, TokenTable
 from app.datasets.roles import LABEL_NAMES, TEXT_NAMES
 
-_CONLL = (".conll", ".conll03", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".iobes")
+_CONLL = (".conll", ".conllu", ".conll03", ".conll2003", ".iob", ".iob2", ".bio", ".bioes", ".iobes")
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonlines", ".json")
 _TEXT = (".txt", ".text")
 _JSON = re.compile(r'\s*[\[{]\s*(?:["{\[]|$)')

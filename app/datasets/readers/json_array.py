@@ -83,7 +83,8 @@ def _entry(text: "_Text") -> Entry:
         except json.JSONDecodeError as error:
             if text.ended:
                 at = text.copy_to(error.pos)
-                raise _broken(at, syntax(error)) from error
+                cut = at.position >= len(at.buffer.rstrip())
+                raise _broken(at, _CUT if cut else syntax(error)) from error
             fault = error
         except RecursionError:
             raise _broken(text, "the row is nested too deeply") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.errors import Invalid
 from app.datasets.findings import Finding, lines_text, warning
-from app.datasets.header import MAX_COLUMNS
+from app.datasets.header import MAX_COLUMNS, clean
 from app.datasets.profile import Profile
 from app.datasets.readers.json_values import Refused, cell, may_have_half, no_name, whole
 from app.datasets.readers.source import Block, Faults, in_blocks
@@ -16,6 +16,7 @@ HELP = 'Write each row as one object on a line of its own, as {"text": "…", "l
 PANDAS = 'pandas writes that with df.to_json("data.jsonl", orient="records", lines=True).'
 _TELL_EVERY = 8 * 2**20  # bytes
 _LINES_KEPT = 20
+_ROWS_KEYS = ("data", "rows", "records", "items", "examples", "instances")
 
 # Where a row begins, how it is written, and the object, or why it is none.
 Entry = tuple[int, str, dict[str, Any] | Refused]
@@ -36,7 +37,9 @@ class JsonRows(ABC):
         self._scanned = 0
         self._halved: list[int] = []  # the first lines with half a character
         self._halves = 0
-        self.names = self._keys(progress)
+        # Keys, each with the name of its column.
+        self._columns = self._keys(progress)
+        self.names = list(self._columns.values())
         self._scanned = self._taken
 
     @abstractmethod
@@ -55,8 +58,9 @@ class JsonRows(ABC):
     def bytes_read(self) -> int:
         return (self._scanned + self._taken) // 2
 
-    def _keys(self, progress: Callable[[int], None]) -> list[str]:
-        keys: dict[str, None] = {}
+    def _keys(self, progress: Callable[[int], None]) -> dict[str, str]:
+        keys: dict[str, str] = {}
+        names: set[str] = set()
         faults, rows, told = Faults("json", HELP), 0, 0
         only: dict[str, Any] = {}
         for number, line, found in self.entries():
@@ -73,9 +77,12 @@ class JsonRows(ABC):
             if found.keys() <= keys.keys():
                 continue
             for key in found:
-                if key not in keys and (wrong := no_name(key)):
+                if key in keys:
+                    continue
+                name = keys[key] = clean(key)
+                if wrong := no_name(key, name, name in names):
                     faults.add(number, wrong)
-                keys[key] = None
+                names.add(name)
             if len(keys) > MAX_COLUMNS:
                 raise Invalid(
                     f"Up to line {number} the objects have {len(keys):,} different keys, and Headstart reads at most "
@@ -87,7 +94,7 @@ class JsonRows(ABC):
         if not keys:
             what = "objects without keys" if rows else self.nothing
             raise Invalid(f"The file has no rows: it holds {what}. {HELP}", kind="no_rows")
-        return list(keys)
+        return keys
 
     def _refuse_document(self, line: str) -> None:
         """Raises Invalid if the first line shows that the file is another kind of JSON."""
@@ -101,7 +108,7 @@ class JsonRows(ABC):
             try:
                 if isinstance(found, Refused):
                     raise found
-                cells = [cell(found.get(name)) for name in self.names]
+                cells = [cell(found.get(key)) for key in self._columns]
             except Refused as refused:
                 faults = Faults("json")
                 faults.add(number, str(refused))
@@ -137,10 +144,18 @@ class JsonRows(ABC):
 def _refuse_whole(only: dict[str, Any]) -> None:
     """Raises Invalid for a file of one object that holds the rows of a table: by columns, or as a list under a key."""
     values = list(only.values())
-    if len(values) == 1 and isinstance(values[0], list) and any(isinstance(item, dict) for item in values[0]):
+    for key, value in only.items():
+        alone = len(values) == 1 or key.casefold() in _ROWS_KEYS
+        if alone and isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            raise Invalid(
+                f"The file is one JSON object with its rows under the key {key[:100]!r}. Save that list alone as "
+                f"a JSON list, or each row on a line of its own. {PANDAS}",
+                kind="json",
+            )
+    if {"columns", "data"} <= only.keys() and all(isinstance(only[key], list) for key in ("columns", "data")):
         raise Invalid(
-            f"The file is one JSON object with its rows under the key {next(iter(only))[:100]!r}. Save that list alone as "
-            f"a JSON list, or each row on a line of its own. {PANDAS}",
+            "The file is one JSON object with the columns' names apart from the rows, and Headstart reads a list of rows, or "
+            f"one on each line. {PANDAS}",
             kind="json",
         )
     if values and all(isinstance(value, dict) and value for value in values):

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from typing import Any
 
+from app.datasets.header import MAX_NAME
+
 _KINDS = {list: "a list", str: "a text", bool: "true or false", int: "a number", type(None): "null"}
 TOO_MANY_DIGITS = "has a number with too many digits; put it in quotes"
 
@@ -66,7 +68,10 @@ def checked(found: object, text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused(f"is no JSON object: it is {_KINDS.get(type(found), 'a number')}")
     if may_have_half(text):
-        return {whole(key): value for key, value in found.items()}
+        repaired = {whole(key): value for key, value in found.items()}
+        if len(repaired) < len(found):
+            raise Refused("has keys that differ only in halves of characters")
+        return repaired
     return found
 
 
@@ -98,9 +103,14 @@ def whole(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def no_name(key: str) -> str | None:
-    if not key.strip():
+def no_name(key: str, name: str, taken: bool) -> str | None:
+    """Why `key` can't name a column that is then called `name`; `taken`: another key has that name. None if it can."""
+    if not any(map(str.isprintable, name)):
         return "has a key without a name, which can name no column; give it one"
-    if key.startswith("__"):
+    if taken:
+        return f"has the key {key[:100]!r}, and another key names the column {name[:100]!r} too; rename one"
+    if len(name) > MAX_NAME:
+        return f"has a key of {len(name):,} characters; shorten it to {MAX_NAME:,} or fewer"
+    if name.startswith("__"):
         return f"has the key {key[:100]!r}: names that begin with two underscores are reserved, so rename it"
     return None

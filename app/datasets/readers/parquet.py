@@ -123,6 +123,8 @@ def _texts(schema: "pyarrow.Schema") -> list[str]:
 
 def _names(schema: "pyarrow.Schema") -> list[str]:
     header.refuse_too_many(len(schema))
+    if not len(schema):
+        raise Invalid("The file has no columns. Choose a file with texts and labels.", kind="no_rows")
     problems: list[Problem] = [
         {"where": f"column {field.name[:100]}", "message": f"holds {str(field.type)[:100]}"}
         for field in schema
@@ -153,7 +155,14 @@ def _is_plain(kind: "pyarrow.DataType") -> bool:
     return any(
         is_one(kind)
         for is_one in (
-            *(kinds.is_string, kinds.is_large_string, kinds.is_integer, kinds.is_floating, kinds.is_boolean),
+            *(
+                kinds.is_string,
+                kinds.is_large_string,
+                kinds.is_string_view,
+                kinds.is_integer,
+                kinds.is_floating,
+                kinds.is_boolean,
+            ),
             *(kinds.is_decimal, kinds.is_date, kinds.is_timestamp, kinds.is_time, kinds.is_null),
         )
     )
@@ -171,7 +180,14 @@ def _cells_of(column: "pyarrow.Array", name: str) -> list[str]:
         values = dict(zip(used.to_pylist(), _cells_of(column.dictionary.take(used), name), strict=True))
         return ["" if place is None else values[place] for place in column.indices.to_pylist()]
     if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
-        return ["" if value is None else _json(value) for value in column.to_pylist()]
+        try:
+            return ["" if value is None else _json(value) for value in column.to_pylist()]
+        except (OverflowError, ValueError) as error:  # Python knows no dates after 9999 and no nanoseconds
+            raise Invalid(
+                f"Headstart can't read the column {name[:100]}: {str(error)[:200]}. {_HELP}",
+                [{"where": f"column {name[:100]}", "message": str(error)[:200]}],
+                kind="parquet",
+            ) from error
     if kinds.is_floating(kind):
         column = pc.if_else(pc.is_nan(column), None, column)
     if not (kinds.is_string(kind) or kinds.is_large_string(kind)):

@@ -15,6 +15,9 @@ MAX_CELL = 10 * 2**20  # characters
 MAX_FAULTS = 20
 _MAX_LINE = 64 * 2**20  # bytes
 CHUNK = 2**20
+# A byte order mark at the begin of a line: files were joined. It would hide a quote from the reader of a CSV.
+_MARKS = ((b"\n\xef\xbb\xbf", b"\n"), (b"\r\xef\xbb\xbf", b"\r"))
+_CUT_MARKS = (b"\n", b"\r", b"\n\xef", b"\r\xef", b"\n\xef\xbb", b"\r\xef\xbb")
 # A block is what lies in memory at once: so many bytes of the file (or characters), or cells (a wide table), or rows.
 BLOCK_BYTES = 8 * 2**20
 BLOCK_CELLS = 500_000
@@ -26,23 +29,33 @@ class NulFound(Exception):
 
 
 class Source(io.RawIOBase):
-    """The file's bytes. Counts them, and stops at what is no text: a NUL byte or an endless line, unless `endless`."""
+    """The file's bytes. Counts them, and stops at what is no text: a NUL byte or an endless line, unless `endless`.
 
-    def __init__(self, path: Path, may_have_nul: bool, endless: bool = False) -> None:
+    `wide`: UTF-16 or UTF-32, which has NUL bytes. Of other text, UTF-8's marks at the begin of a line are left out.
+    """
+
+    def __init__(self, path: Path, wide: bool, endless: bool = False) -> None:
         self.taken = 0
         self._file = path.open("rb", buffering=0)
-        self._may_have_nul = may_have_nul
+        self._wide = wide
         self._line_bytes, self._endless = 0, endless
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        chunk = self._file.read(min(len(buffer), CHUNK)) or b""
-        buffer[: len(chunk)] = chunk
+        chunk = self._file.read(max(1, min(len(buffer), CHUNK) - 3)) or b""
+        if not self._wide:
+            while chunk.endswith(_CUT_MARKS) and len(chunk) < len(buffer) and (more := self._file.read(1)):
+                chunk += more
         self.taken += len(chunk)
-        if not self._may_have_nul and b"\0" in chunk:
-            raise NulFound
+        if not self._wide:
+            if b"\0" in chunk:
+                raise NulFound
+            for mark, end in _MARKS:
+                if mark in chunk:
+                    chunk = chunk.replace(mark, end)
+        buffer[: len(chunk)] = chunk
         last_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._line_bytes = self._line_bytes + len(chunk) if last_end < 0 else len(chunk) - last_end
         if self._line_bytes > _MAX_LINE and not self._endless:

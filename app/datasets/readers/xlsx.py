@@ -6,6 +6,7 @@ formula. openpyxl keeps one list of all texts in memory, so its size is looked a
 
 import datetime
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ MAX_ROWS = 1_048_576  # Excel's own limit
 _SMALL = 64 * 2**20
 _LOOKED_AT = 50
 _MAX_WIDTH = 16_384
+# A cell with a formula and without a value, as programs write it that are no spreadsheet.
+_UNCOUNTED = re.compile(rb"(?:</f>|<f\b[^>]*/>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
+_PIECE = 2**20
 _CSV = "In Excel, save the sheet as CSV (UTF-8) and upload that."
 
 Row = tuple[list[str], int]
@@ -63,7 +67,8 @@ def _table(book: "Workbook", file: IO[bytes], options: ReadOptions) -> "SheetTab
             kind="sheet",
         )
     filled: list[SheetRows] = []
-    for sheet in book.worksheets:
+    # A hidden sheet holds lists for others to choose from: it is read only where it is asked for, or there is no other.
+    for sheet in sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
         if options.sheet in (None, sheet.title):
             rows = SheetRows(file, sheet)
             if rows.beginning:
@@ -158,6 +163,16 @@ class SheetRows:
         except Exception as error:
             raise _damaged(self._number + 1) from error
 
+    def uncounted(self) -> int:
+        """How many cells have a formula whose result is not in the file."""
+        found, rest = 0, b""
+        with zipfile.ZipFile(self._file) as archive, archive.open(self._sheet._worksheet_path) as xml:
+            while piece := xml.read(_PIECE):
+                text = rest + piece
+                found += len(_UNCOUNTED.findall(text))
+                rest = text[text.rfind(b"</c>") + 1 :][-4096:]
+        return found
+
     def close(self) -> None:
         self._file.close()
 
@@ -166,11 +181,20 @@ class SheetTable(CsvTable):
     """A table whose rows are those of a sheet. `others`: sheets that have rows too and were not read."""
 
     def __init__(self, rows: SheetRows, options: ReadOptions, others: list[str]) -> None:
-        self._sheet, self._others = rows.title, others
+        self._sheet, self._sheet_rows, self._others = rows.title, rows, others
         super().__init__(rows, None, options, 0 if options.header is not None else rows.titles)
 
     def warnings(self, profile: Profile) -> list[Finding]:
         found = super().warnings(profile)
+        if any(column.empty for column in profile.columns) and (cells := self._sheet_rows.uncounted()):
+            what = "1 cell has a formula" if cells == 1 else f"{cells:,} cells have formulas"
+            found.append(
+                warning(
+                    f"sheet {self._sheet}",
+                    f"{what} without a result in the file, so they are empty here. Open the workbook in Excel, save it, and "
+                    "upload it again.",
+                )
+            )
         if self._others:
             several = len(self._others) > 1
             found.append(
