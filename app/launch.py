@@ -22,7 +22,7 @@ from app.checks import (
 from app.core import runs
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.errors import Invalid, NotFound, Problem
+from app.core.errors import Conflict, Invalid, NotFound, Problem
 from app.core.files import Files, new_id
 from app.core.spec import FilesSplit, RunSpec, parse_spec
 from app.core.tables import Dataset
@@ -87,8 +87,9 @@ class Launcher:
         """The spec with its defaults filled in. Raises what `prepare` raises."""
         return self.prepare(spec).spec
 
-    def launch(self, value: Any) -> str:
-        """Stores a queued run and wakes a worker; returns the run's id. Raises what `prepare` raises."""
+    def launch(self, value: Any, corrects: str | None = None) -> str:
+        """Stores a queued run and wakes a worker; returns the run's id. `corrects`: the run that it repeats on corrected data.
+        Raises what `prepare` raises."""
         prepared = self.prepare(value)
         spec = prepared.spec
         run_id = new_id()
@@ -98,7 +99,9 @@ class Launcher:
             version = runs.version_of(session, spec.dataset, spec.dataset_version)
             if parent is not None:
                 runs.get(session, parent[0])
-            runs.create(session, run_id, spec, version.sha256, self._clock(), prepared.steps, parent)
+            runs.create(
+                session, run_id, spec, version.sha256, self._clock(), prepared.steps, parent, corrects
+            )
         self.wake(run_id)
         return run_id
 
@@ -108,6 +111,22 @@ class Launcher:
             run = runs.get(session, run_id)
             taken = {one.name for one in runs.listed(session, 10**6)}
         return self.launch({**run.spec, "name": another_name(run.name, taken), **changes})
+
+    def again(self, run_id: str) -> str:
+        """Launches a run with the spec of another one on the current version of its data; returns its id.
+
+        Raises Conflict if that is the version it was trained on, and what `launch` raises.
+        """
+        with self._database.read() as session:
+            run = runs.get(session, run_id)
+            now = runs.version_of(session, run.dataset_id, None)
+            taken = {one.name for one in runs.listed(session, 10**6)}
+        if now.sha256 == run.dataset_sha256:
+            raise Conflict(
+                f"The data is what this run was trained on (version {now.version}): correct labels first, or clone the run."
+            )
+        settled = {"name": another_name(run.name, taken), "dataset_version": now.version}
+        return self.launch({**run.spec, **settled}, corrects=run_id)
 
     def wake(self, run_id: str) -> None:
         """Tells a worker that this run is queued. If the queue doesn't answer, the reconciler will."""

@@ -29,6 +29,7 @@ from app.web import (
     api_heldout,
     api_models,
     api_predicted,
+    api_review,
     api_runs,
     api_versions,
     assets,
@@ -39,6 +40,7 @@ from app.web import (
     pages_home,
     pages_new,
     pages_predicted,
+    pages_review,
     pages_run,
     pages_try,
     predicted,
@@ -111,6 +113,7 @@ def create_app(
         api_runs,
         api_predicted,
         api_heldout,
+        api_review,
         pages_home,
         pages_data,
         pages_doctor,
@@ -118,6 +121,7 @@ def create_app(
         pages_run,
         pages_try,
         pages_predicted,
+        pages_review,
     ):
         app.include_router(room.router)
     assets.mount(app)

@@ -52,10 +52,11 @@ def tfidf(
     n_classes: int,
     seed: int = 0,
     validation: tuple[Texts, Labels] | None = None,
+    strength: float = STRENGTHS[0],
 ) -> Probabilities:
     """Probabilities (texts, n_classes) of a logistic regression on TF-IDF (see `Features`).
 
-    Of three strengths of regularisation the one with the lowest log loss on `validation` is taken. Deterministic: the
+    Of three strengths of regularisation the one with the lowest log loss on `validation` is taken; without it `strength`. Deterministic: the
     seed only picks the rows of a training set that is too large. Without anything to learn from (one class,
     empty texts) the answer is that of `majority`.
     """
@@ -73,8 +74,8 @@ def tfidf(
         return result
 
     if validation is None or not len(validation[1]):
-        return probabilities(_fit(features.training, train_labels, STRENGTHS[0]), texts)
-    models = [_fit(features.training, train_labels, strength) for strength in STRENGTHS]
+        return probabilities(_fit(features.training, train_labels, strength), texts)
+    models = [_fit(features.training, train_labels, one) for one in STRENGTHS]
     losses = [_log_loss(validation[1], probabilities(model, validation[0])) for model in models]
     return probabilities(models[int(np.argmin(losses))], texts)
 

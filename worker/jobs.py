@@ -31,17 +31,18 @@ def register_runs(celery: Celery, settings: Settings) -> Hooks:
 
 
 def register_predict(celery: Celery, settings: Settings) -> Hooks:
-    """The task that answers a question, the loaded models behind it, and the files that are predicted beside it."""
+    """The task that answers a question, the loaded models behind it, and what is done beside it."""
     from worker.file_jobs import FileJobs
+    from worker.label_jobs import LabelJobs
     from worker.predictor import Answering
 
-    answering, file_jobs = Answering(settings), FileJobs(settings)
+    answering = Answering(settings)
 
     @celery.task(name=PREDICT_TASK)  # type: ignore[untyped-decorator]
     def predict(**message: Any) -> None:
         answering.answer(**message)
 
-    return Together(answering, file_jobs)
+    return Together(answering, FileJobs(settings), LabelJobs(settings))
 
 
 class Together:

@@ -46,10 +46,12 @@ def create(
     now: float,
     steps: int = 0,
     parent: tuple[str, str] | None = None,
+    corrects: str | None = None,
 ) -> Run:
     """Stores a queued run of `steps` optimiser steps. `spec` is complete (app.launch filled in the defaults).
 
-    `parent`: the run whose model it begins with, and the SHA-256 of that model's weights.
+    `parent`: the run whose model it begins with, and the SHA-256 of that model's weights. `corrects`: the one that it repeats on
+    corrected data.
     """
     assert spec.dataset_version is not None and spec.name is not None
     run = Run(
@@ -65,6 +67,7 @@ def create(
         steps=steps,
         parent_id=parent[0] if parent else None,
         parent_sha256=parent[1] if parent else None,
+        corrects_id=corrects,
     )
     session.add(run)
     session.flush()
@@ -203,6 +206,12 @@ def children(session: Session, run_id: str) -> list[Run]:
     return list(session.execute(query).scalars())
 
 
+def corrections(session: Session, run_id: str) -> list[Run]:
+    """The runs that repeat this one on corrected data, oldest first."""
+    query = select(Run).where(col(Run.corrects_id) == run_id).order_by(col(Run.created_at), col(Run.id))
+    return list(session.execute(query).scalars())
+
+
 def ancestors(session: Session, run_id: str) -> list[Run]:
     """The run that this one began with, that run's own, and so on, the nearest first."""
     found: list[Run] = []
@@ -250,6 +259,7 @@ def view(run: Run, now: float) -> dict[str, Any]:
         "created_at": rfc3339(run.created_at),
         "spec": run.spec,
         "parent": run.parent_id,
+        "corrects": run.corrects_id,
         "metrics": run.metrics,
         "baselines": run.baselines,
         "results": run.results,

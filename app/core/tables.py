@@ -65,6 +65,7 @@ class Run(SQLModel, table=True):
     `failures` counts self-inflicted ends since the last progress. `parent_id` is the run whose model this one began
     with (spec.model "run:ID"), `parent_sha256` that model's weights; `weights_sha256` are those of its own download.
     `priority` and `queued_at` give its place in the queue (app.core.line); `worker_id`: who claimed it last.
+    `corrects_id`: the run that this one repeats on corrected data, as long as that one is there.
     """
 
     __table_args__ = (Index("ix_run_state", "state", "created_at"),)
@@ -106,6 +107,7 @@ class Run(SQLModel, table=True):
     parent_id: str | None = Field(default=None, foreign_key="run.id", index=True)
     parent_sha256: str | None = None
     weights_sha256: str | None = None
+    corrects_id: str | None = Field(default=None, foreign_key="run.id", ondelete="SET NULL", index=True)
 
 
 class Worker(SQLModel, table=True):
@@ -162,6 +164,29 @@ class FilePrediction(SQLModel, table=True):
     failures: int = 0
     rows: int | None = None
     done: int = 0
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    error: dict[str, Any] | None = _json()
+
+
+class LabelCheck(SQLModel, table=True):
+    """The search for likely wrong labels in the data of a finished run; moves are in app.core.label_checks.
+
+    What it found is in runs/RUN/suspects.parquet. `progress`: 0 to 1; `phase`: what it does, for the page. `lease_until`
+    with `attempt` is the fence, as with runs.
+    """
+
+    __tablename__ = "label_check"
+
+    run_id: str = Field(primary_key=True, foreign_key="run.id", ondelete="CASCADE")
+    state: str = "queued"
+    attempt: int = 0
+    lease_until: float | None = None
+    cancel_requested: bool = False
+    failures: int = 0
+    phase: str = ""
+    progress: float = 0.0
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None

@@ -67,11 +67,14 @@ def write(path: Path, predictions: Sequence[Prediction]) -> None:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which rows to see. `query`: a part of the text, the truth or the prediction, whatever its case."""
+    """Which rows to see. `query`: a part of the text, the truth or the prediction, whatever its case. `truth`, `predicted`:
+    exactly this label, and exactly this one taken for it."""
 
     klass: str | None = None
     query: str = ""
     only_wrong: bool = False
+    truth: str | None = None
+    predicted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,10 @@ def _matching(file: "pq.ParquetFile", marks: "pa.Table", chosen: Filter) -> "pa.
             hit = pc.match_substring(column, chosen.query, ignore_case=True)
             found = pc.or_(found, pc.fill_null(hit.combine_chunks(), False))
         mask = pc.and_(mask, found)
+    for name, wanted in (("truth", chosen.truth), ("predicted", chosen.predicted)):
+        if wanted is not None:
+            column = file.read(columns=[name]).column(name).combine_chunks()
+            mask = pc.and_(mask, pc.fill_null(pc.equal(column, wanted), False))
     return pc.indices_nonzero(mask)
 
 

@@ -23,6 +23,8 @@ Label = Annotated[
     str | None, Query(max_length=1000, description="only rows with this class, true or predicted")
 ]
 Text = Annotated[str, Query(max_length=1000, description="only rows that contain it, in whatever case")]
+Truth = Annotated[str | None, Query(max_length=1000, description="only rows that have this label")]
+Predicted = Annotated[str | None, Query(max_length=1000, description="only rows that were taken for this")]
 Wrong = Annotated[
     bool, Query(description="only mistakes; for figures without right and wrong the worst rows")
 ]
@@ -37,10 +39,13 @@ def rows(
     label: Label = None,
     q: Text = "",
     wrong: Wrong = False,
+    truth: Truth = None,
+    predicted: Predicted = None,
 ) -> dict[str, Any]:
     """The held-out rows that pass, worst first. `total`: how many pass; `labels`: how many of them have each class (all but
     `label` counted); `rows` and `wrong`: of the whole part."""
-    found = heldout.page(path_of(services, run_id), Filter(label or None, q, wrong), offset, limit)
+    chosen = Filter(label or None, q, wrong, truth or None, predicted or None)
+    found = heldout.page(path_of(services, run_id), chosen, offset, limit)
     return {
         "items": [_public(item) for item in found.items],
         "total": found.total,
@@ -52,13 +57,19 @@ def rows(
 
 @router.get("/{run_id}/heldout.csv", response_class=StreamingResponse)
 def as_csv(
-    run_id: RunId, services: ServicesDep, label: Label = None, q: Text = "", wrong: Wrong = False
+    run_id: RunId,
+    services: ServicesDep,
+    label: Label = None,
+    q: Text = "",
+    wrong: Wrong = False,
+    truth: Truth = None,
+    predicted: Predicted = None,
 ) -> StreamingResponse:
     """The same rows as a CSV file: UTF-8 with a mark that spreadsheets need, formulas made harmless."""
     path = path_of(services, run_id)
     disposition = f'attachment; filename="heldout-{run_id}.csv"'
     return StreamingResponse(
-        table(path, Filter(label or None, q, wrong)),
+        table(path, Filter(label or None, q, wrong, truth or None, predicted or None)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": disposition},
     )

@@ -38,6 +38,8 @@ class Asked:
             "wrong": "1" if self.chosen.only_wrong else "0",
             "label": self.chosen.klass or "",
             "q": self.chosen.query,
+            "truth": self.chosen.truth or "",
+            "predicted": self.chosen.predicted or "",
             "offset": str(self.offset if offset is None else offset or ""),
         }
         return urlencode({name: value for name, value in fields.items() if value})
@@ -47,9 +49,11 @@ def _asked(
     wrong: Annotated[str, Query(pattern="^[01]?$")] = "1",
     label: Annotated[str, Query(max_length=1000)] = "",
     q: Annotated[str, Query(max_length=1000)] = "",
+    truth: Annotated[str, Query(max_length=1000)] = "",
+    predicted: Annotated[str, Query(max_length=1000)] = "",
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> Asked:
-    return Asked(Filter(label or None, q.strip(), wrong != "0"), offset)
+    return Asked(Filter(label or None, q.strip(), wrong != "0", truth or None, predicted or None), offset)
 
 
 AskedDep = Annotated[Asked, Depends(_asked)]

@@ -10,6 +10,7 @@ from app.tasks import TASKS
 from app.web import actions, show, standing
 from app.web.body import FormFields
 from app.web.charts import figures
+from app.web.data_tab import WantedDep
 from app.web.heldout import AskedDep
 from app.web.interpolate import move
 from app.web.pages_data import redirect
@@ -17,7 +18,7 @@ from app.web.services import RunId, ServicesDep
 
 router = APIRouter(include_in_schema=False)
 # Parts of the page that a script replaces as the run goes on.
-PARTS = ("head", "progress", "notice", "kpis", "results", "errors", "try", "files", "log", "spec")
+PARTS = ("head", "progress", "notice", "kpis", "results", "errors", "data", "try", "files", "log", "spec")
 
 
 @router.get("/charts.json")
@@ -32,15 +33,18 @@ def charts(
 
 
 @router.get("/runs/{run_id}")
-def one(request: Request, run_id: RunId, services: ServicesDep, asked: AskedDep) -> Response:
+def one(
+    request: Request, run_id: RunId, services: ServicesDep, asked: AskedDep, wanted: WantedDep
+) -> Response:
     """The page of a run."""
-    return services.pages.render(request, "run.html", **show.run_page(services, run_id, asked), tried=None)
+    page = show.run_page(services, run_id, asked, wanted)
+    return services.pages.render(request, "run.html", **page, tried=None)
 
 
 @router.get("/runs/{run_id}/parts")
-def parts(run_id: RunId, services: ServicesDep, asked: AskedDep) -> dict[str, Any]:
+def parts(run_id: RunId, services: ServicesDep, asked: AskedDep, wanted: WantedDep) -> dict[str, Any]:
     """The parts of the page as they are now, and the event number that they include."""
-    page = show.run_page(services, run_id, asked)
+    page = show.run_page(services, run_id, asked, wanted)
     made = {name: services.pages.fragment(f"run/_{name}.html", **page, tried=None) for name in PARTS}
     return {
         "seq": page["run"]["seq"],

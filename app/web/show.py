@@ -13,7 +13,8 @@ from app.core.tables import FINAL_STATES, DatasetVersion, Event, Point, Run
 from app.models.learning import words_of
 from app.tasks import TASKS
 from app.tasks.heldout import Filter
-from app.web import actions, heads, heldout, interpolate, pictures, plots, predicted, standing
+from app.web import actions, data_tab, heads, heldout, interpolate, pictures, plots, predicted, standing
+from app.web.data_tab import Wanted
 from app.web.heldout import Asked
 from app.web.live import unclaimed
 from app.web.reasons import reason
@@ -88,8 +89,11 @@ def took(view: dict[str, Any]) -> float | None:
     return (ended - began).total_seconds()
 
 
-def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dict[str, Any]:
-    """Everything that a run's page shows, out of one snapshot of the database. `asked`: of the error browser."""
+def run_page(
+    services: Services, run_id: str, asked: Asked | None = None, wanted: Wanted | None = None
+) -> dict[str, Any]:
+    """Everything that a run's page shows, out of one snapshot of the database. `asked`: of the error browser; `wanted`: of the tab
+    on the data."""
     with services.database.read() as session:
         view = actions.run_view_in(services, session, run_id)
         lasts = _lasts(session, run_id, view["task"])
@@ -98,6 +102,8 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         samples = _samples(session, run_id)
         bases = runs.ancestors(session, run_id)[::-1]
         children = runs.children(session, run_id)
+        corrects = session.get(Run, view["corrects"]) if view["corrects"] else None
+        corrected_by = runs.corrections(session, run_id)
         version = session.get(DatasetVersion, (view["dataset"], view["dataset_version"]))
         running = _running(session) if view["state"] == "queued" else []
         run, there = runs.get(session, run_id), workers.views(session, services.clock())
@@ -130,6 +136,8 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "root": short_model((bases[0].spec if bases else view["spec"]).get("model", "")),
         "bases": [_link(run) for run in bases],
         "children": [_link(run) for run in children],
+        "corrects": _link(corrects) if corrects else None,
+        "corrected_by": [_link(run) for run in corrected_by],
         "kpis": standing.finished_kpis(view, lasts)
         if view["metrics"]
         else standing.running_kpis(view, lasts),
@@ -145,6 +153,7 @@ def run_page(services: Services, run_id: str, asked: Asked | None = None) -> dic
         "line": interpolate.picture(view),
         "worst": heldout.worst(services, view),
         "browser": heldout.browser(services, view, asked or Asked(Filter(only_wrong=True))),
+        **data_tab.section(services, view, wanted or Wanted()),
         **predicted.section(services, run_id),
         "has_model": has_model,
         "can_try": has_model and (view["task"] not in TASKS or TASKS[view["task"]].predicts),

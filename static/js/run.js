@@ -6,6 +6,7 @@ import { setUpFiles } from "./files.js"
 import { announce, askJson, later } from "./http.js"
 import { onSummary, unwatch, watch } from "./live.js"
 import { setUpLine } from "./line.js"
+import { setUpReview } from "./review.js"
 import { setUpTabs } from "./tabs.js"
 import { setUpTryIt } from "./tryit.js"
 
@@ -18,6 +19,7 @@ const tabs = setUpTabs(document.querySelector("[data-tabs]"))
 setUpTryIt(part("try"))
 setUpLine(part("results"))
 setUpFiles(part("files"))
+setUpReview(part("data"))
 
 const errors = setUpErrors(part("errors"))
 
@@ -44,6 +46,7 @@ async function refresh({ log = false } = {}) {
     if (html.get(name) === text) continue
     if (name === "errors" && part("errors").querySelector("form")) continue // it fetches for itself
     if (["try", "files"].includes(name) && part(name).querySelector("form")) continue // somebody may be typing
+    if (name === "data" && part(name).querySelector("[data-review]")) continue // and so does this
     html.set(name, text)
     part(name).innerHTML = text
     if (name === "log") scrollLog()

@@ -109,6 +109,20 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
             "created_at": 3.0,
         },
     ),
+    (
+        "label_check",
+        {
+            "run_id": PARENT,
+            "state": "running",
+            "attempt": 1,
+            "lease_until": 9.0,
+            "cancel_requested": 0,
+            "failures": 0,
+            "phase": "comparing words",
+            "progress": 0.25,
+            "created_at": 4.0,
+        },
+    ),
 ]
 
 

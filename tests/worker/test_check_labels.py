@@ -1,0 +1,91 @@
+"""The process that looks for wrong labels, after a real run on data with wrong labels in it."""
+
+import threading
+
+import pytest
+
+from app.core import label_checks
+from app.core.db import Database
+from app.core.files import Files
+from app.core.settings import Settings
+from app.core.tables import LabelCheck
+from app.tasks import suspects
+from tests.waiting import until
+from tests.worker.real_runs import RealRuns
+from tests.worker.tiny import toy
+from worker.label_jobs import LabelJobs
+
+pytestmark = pytest.mark.slow
+WRONG = range(5, 200, 20)
+
+
+def csv_with_wrong_labels() -> str:
+    texts, labels = toy(200)
+    other = {"positive": "negative", "negative": "positive"}
+    rows = [
+        f"{text} {row},{other[label] if row in WRONG else label}"
+        for row, (text, label) in enumerate(zip(texts, labels, strict=True))
+    ]
+    return "text,label\n" + "\n".join(rows)
+
+
+def found(database: Database, run_id: str) -> LabelCheck:
+    with database.read() as session:
+        check = label_checks.find(session, run_id)
+        assert check is not None
+        return check
+
+
+def request(database: Database, run_id: str) -> None:
+    with database.write() as session:
+        label_checks.request(session, run_id, 1.0)
+
+
+def test_wrong_labels_are_found_after_a_run_and_the_search_can_be_stopped(
+    settings: Settings, database: Database, files: Files, real_runs: RealRuns
+) -> None:
+    run = real_runs.train(dataset=real_runs.upload(csv_with_wrong_labels()), epochs=1)
+    assert run.state == "succeeded"
+    jobs, path = LabelJobs(settings), files.run(run.id) / suspects.FILE
+    assert not jobs.once()
+    before = {one.name: one.stat().st_mtime_ns for one in files.model(run.id).iterdir()}
+
+    request(database, run.id)
+    working = threading.Thread(target=jobs.once)
+    working.start()
+    until(lambda: found(database, run.id).phase, "the search")
+    with database.write() as session:
+        label_checks.request_cancel(session, run.id, 2.0)
+    working.join(60)
+    assert found(database, run.id).state == "cancelled" and not path.exists()
+
+    request(database, run.id)
+    assert jobs.once()
+    check = found(database, run.id)
+    log = (files.run(run.id) / "label-check.txt").read_text(encoding="utf-8")
+    assert (check.state, check.error) == ("succeeded", None), log
+    page = suspects.page(path)
+    assert (page.summary.rows, page.summary.looked_at, page.summary.notes) == (200, 200, [])
+    assert [one.split(" ")[0] for one in page.summary.by] == ["words", "the", "the"]
+    assert len(set(WRONG) & {one["row_id"] for one in page.items[: len(WRONG)]}) >= 8
+    assert {one["part"] for one in page.items} <= {"train", "validation", "test"}
+    first = page.items[0]
+    assert {first["label"], first["suggested"]} == {"positive", "negative"}
+    assert first["p_suggested"] > first["p_label"]
+    assert before == {one.name: one.stat().st_mtime_ns for one in files.model(run.id).iterdir()}
+    assert not list(files.run(run.id).glob("*.part"))
+
+
+def test_without_the_pre_trained_model_words_are_compared_and_the_summary_says_so(
+    settings: Settings, database: Database, files: Files, real_runs: RealRuns
+) -> None:
+    run = real_runs.train(epochs=1)
+    assert settings.models_dir is not None
+    (settings.models_dir / "tiny" / "model.safetensors").unlink()
+    request(database, run.id)
+
+    assert LabelJobs(settings).once()
+
+    assert found(database, run.id).error is None
+    summary = suspects.page(files.run(run.id) / suspects.FILE).summary
+    assert len(summary.notes) == 1 and "only words were compared" in summary.notes[0]

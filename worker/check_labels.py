@@ -1,0 +1,280 @@
+"""The process that looks for wrong labels in the data of one finished run: `python -m worker.check_labels RUN_ID ATTEMPT`.
+
+read the rows as the run did ▸ judge each by words and by what the pre-trained model says of it, with models that have not seen it
+▸ rows that did not train: by the run's own model too ▸ write the suspects aside and rename. Nothing of the run is changed.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy.exc import OperationalError
+
+from app.core import label_checks, runs
+from app.core.db import Database
+from app.core.errors import HeadstartError, NoSpace
+from app.core.files import Files
+from app.core.label_checks import LostCheck
+from app.core.settings import Settings
+from app.core.spec import RunSpec
+from app.tasks import suspects, task
+from app.tasks.examples import Examples, load_examples
+from app.tasks.suspects import Summary, Suspect
+
+log = logging.getLogger("worker.check_labels")
+
+NICENESS = 10  # a training that goes on beside it comes first
+TELL_SECONDS = 0.5
+ORPHANED = 4
+MOST_ROWS = 50_000  # that are looked at: of more, so many at random
+MOST_KEPT = 5_000
+MOST_SECONDS = 1200.0  # that the pre-trained model may read
+ANSWERED = 512  # rows between two looks at the progress
+# What share of the whole each part of the work is, about.
+WORDS, READING, HEAD, OWN = (0.0, 0.15), (0.15, 0.8), (0.8, 0.9), (0.9, 1.0)
+
+Tell = Callable[[float], None]
+
+
+@dataclass
+class Said:
+    """What the page is told, by another thread than the one that works."""
+
+    phase: str = ""
+    progress: float = 0.0
+
+    def part(self, phase: str, span: tuple[float, float]) -> Tell:
+        self.phase, self.progress = phase, span[0]
+
+        def tell(share: float) -> None:
+            self.progress = span[0] + share * (span[1] - span[0])
+
+        return tell
+
+
+class LabelSearch:
+    """One attempt for one run."""
+
+    def __init__(self, settings: Settings, run_id: str, attempt: int) -> None:
+        self.settings, self.run_id, self.attempt = settings, run_id, attempt
+        self.database, self.files = Database(settings.database, 60.0), Files(settings.files_root)
+        self.said = Said()
+        with self.database.read() as session:
+            run = runs.get(session, run_id)
+            bases = runs.ancestors(session, run_id)
+        self.spec = RunSpec.model_validate(run.spec)
+        # Where a run began with another's model, that one may have seen these labels: the first of the chain has not.
+        self.root = str((bases[-1].spec if bases else run.spec)["model"])
+        self.alone = not bases
+
+    def run(self) -> None:
+        """Does it, and writes how it ended. Raises LostCheck."""
+        state, error = "succeeded", None
+        try:
+            found, summary = self.search()
+            self.tell()  # the fence: whoever lost the search does not replace what was found
+            suspects.write(self.files.run(self.run_id) / suspects.FILE, found, summary)
+        except HeadstartError as fault:
+            state, error = "failed", fault.as_dict()
+        except LostCheck:
+            raise
+        except Exception as fault:
+            log.exception("the search failed")
+            state, error = "failed", _told(fault).as_dict()
+        with self.database.write() as session:
+            label_checks.finish(session, self.run_id, self.attempt, state, time.time(), error)
+
+    def search(self) -> tuple[list[Suspect], Summary]:
+        """What is likely wrong, the likeliest first. Raises HeadstartError."""
+        from app.datasets.split import normalised
+        from app.datasets.store import DatasetStore
+        from worker import wrong_labels
+
+        began = time.monotonic()
+        self.said.part("reading the rows", (0.0, 0.0))
+        examples = load_examples(DatasetStore(self.database, self.files), self.files, self.spec)
+        rows, notes = len(examples), []
+        if rows > MOST_ROWS:
+            examples = _some(examples, MOST_ROWS)
+            notes.append(f"Of {rows:,} rows {MOST_ROWS:,} were looked at, drawn at random.")
+        names = sorted(set(examples.labels))
+        number = {label: at for at, label in enumerate(names)}
+        labels = np.array([number[label] for label in examples.labels], dtype=np.int64)
+        texts = _texts(examples)
+        groups = [normalised(one if isinstance(one, str) else "\x1f".join(one)) for one in texts]
+        fold_of = wrong_labels.dealt(groups, labels)
+        by = ["words (TF-IDF)"]
+        tell = self.said.part("comparing words", WORDS)
+        judge = wrong_labels.by_words(texts, labels, len(names))
+        opinions = [wrong_labels.cross_fitted(judge, fold_of, len(names), tell)]
+        means = self._means(texts, notes)
+        if means is not None:
+            by.append(f"the pre-trained model {self.root.split(':', 1)[-1]}, without what this run learned")
+            tell = self.said.part("learning from what the pre-trained model says", HEAD)
+            for layer in means:
+                judge = wrong_labels.by_features(layer, labels, len(names))
+                opinions.append(wrong_labels.cross_fitted(judge, fold_of, len(names), tell))
+        probabilities = wrong_labels.together(opinions)
+        held = np.array([part != "train" for part in examples.parts])
+        own = self._own(texts, held, names) if self.alone else None
+        if own is not None:
+            by.append("the run’s own model, for rows that did not train")
+            probabilities[held] = wrong_labels.together([*(one[held] for one in opinions), own])
+        found = wrong_labels.likely_wrong(probabilities, labels)
+        kept = [
+            _suspect(examples, row, names[there], probabilities[row, [labels[row], there]])
+            for row, there in zip(
+                found.rows[:MOST_KEPT].tolist(), found.suggested[:MOST_KEPT].tolist(), strict=True
+            )
+        ]
+        seconds = time.monotonic() - began
+        return kept, Summary(rows, len(examples), found.likely, seconds, by, notes)
+
+    def _means(self, texts: Any, notes: list[str]) -> npt.NDArray[np.float32] | None:
+        """What the pre-trained model says of the texts; None with a note why it was not asked."""
+        from app.models.catalog import ModelCatalog
+        from app.models.finished import finished_run
+        from app.models.hub import fetch
+        from worker.frozen_means import TooSlow, frozen_means
+
+        tell = self.said.part(f"reading the texts with {self.root.split(':', 1)[-1]}", READING)
+        catalog = ModelCatalog(self.settings, lambda run_id: finished_run(self.database, self.files, run_id))
+        assert self.spec.max_length is not None
+        try:
+            folder = fetch(catalog.find(self.root, ask_hub=False), log.info, offline=True)
+            return frozen_means(folder, texts, self.spec.max_length, MOST_SECONDS, tell)
+        except TooSlow as slow:
+            notes.append(
+                f"The pre-trained model would read these texts for about {slow.seconds / 60:,.0f} minutes, so only their words "
+                "were compared."
+            )
+        except HeadstartError as error:
+            notes.append(
+                f"The pre-trained model could not be asked, so only words were compared: {error.message}"
+            )
+        return None
+
+    def _own(self, texts: Any, held: npt.NDArray[np.bool_], names: list[str]) -> Any:
+        """What the run's model says of the rows that it did not learn from, (held, classes); None without a model."""
+        from worker.tasks import torch_task
+
+        folder = self.files.model(self.run_id)
+        if not folder.is_dir():
+            return None
+        tell = self.said.part("asking the run’s own model", OWN)
+        half, roles = torch_task(self.spec.task), task(self.spec.task).input_roles(self.spec)
+        model, tokenizer = half.open(folder, self.spec)
+        asked = [texts[row] for row in np.flatnonzero(held)]
+        inputs = [
+            one if isinstance(one, str) else {role.name: part for role, part in zip(roles, one, strict=True)}
+            for one in asked
+        ]
+        found = np.zeros((len(inputs), len(names)))
+        for start in range(0, len(inputs), ANSWERED):
+            outputs = half.answer(model, tokenizer, self.spec, inputs[start : start + ANSWERED])
+            for row, output in enumerate(outputs, start):
+                found[row] = [output["probabilities"].get(name, 0.0) for name in names]
+            tell(min(1.0, (start + ANSWERED) / len(inputs)))
+        return found
+
+    # -- telling, from another thread -------------------------------------------------------------------------
+
+    def tell(self) -> bool:
+        """Progress to the database; returns whether to stop. Raises LostCheck."""
+        with self.database.write() as session:
+            return label_checks.record(
+                session,
+                self.run_id,
+                self.attempt,
+                time.time(),
+                phase=self.said.phase,
+                progress=self.said.progress,
+            )
+
+    def keep_telling(self) -> None:
+        """Until the process ends; ends it as soon as the user cancels, whatever it computes."""
+        while True:
+            time.sleep(TELL_SECONDS)
+            try:
+                if self.tell():
+                    with self.database.write() as session:
+                        label_checks.finish(session, self.run_id, self.attempt, "cancelled", time.time())
+                    os._exit(0)
+            except LostCheck:
+                os._exit(0)
+            except OperationalError as error:
+                log.warning("the database does not answer now (%s)", error)
+
+
+def _texts(examples: Examples) -> Any:
+    if "text_pair" in examples.values:
+        return list(zip(examples["text"], examples["text_pair"], strict=True))
+    return examples.texts
+
+
+def _some(examples: Examples, count: int) -> Examples:
+    rows = np.sort(np.random.default_rng(0).permutation(len(examples))[:count]).tolist()
+    return Examples(
+        [examples.row_ids[row] for row in rows],
+        {role: [column[row] for row in rows] for role, column in examples.values.items()},
+        [examples.parts[row] for row in rows],
+    )
+
+
+def _suspect(examples: Examples, row: int, suggested: str, probabilities: Any) -> Suspect:
+    return Suspect(
+        row_id=examples.row_ids[row],
+        part=examples.parts[row],
+        text=examples.texts[row],
+        label=examples.labels[row],
+        suggested=suggested,
+        p_label=float(probabilities[0]),
+        p_suggested=float(probabilities[1]),
+        second=examples["text_pair"][row] if "text_pair" in examples.values else "",
+    )
+
+
+def _told(error: Exception) -> HeadstartError:
+    from worker.disk import disk_full
+    from worker.memory import memory_full
+
+    if memory_full(error):
+        return HeadstartError("The memory is too small to look for wrong labels.", kind="memory")
+    if disk_full(error):
+        return NoSpace("The disk ran full. Free some space and try again.")
+    return HeadstartError(f"Headstart met an unexpected {type(error).__name__}: {str(error)[:300]}")
+
+
+def main() -> None:
+    """Ends when its standard input closes: whoever started it is gone, or wants it to end."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    os.nice(NICENESS)
+    threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
+    search = LabelSearch(Settings(), sys.argv[1], int(sys.argv[2]))
+    threading.Thread(target=search.keep_telling, name="telling", daemon=True).start()
+    try:
+        search.run()
+    except LostCheck:
+        log.warning("the search belongs to another attempt; nothing more is written")
+    finally:
+        Path(search.files.run(search.run_id) / f"{suspects.FILE}.part").unlink(missing_ok=True)
+    logging.shutdown()
+    os._exit(0)  # tearing torch down takes two seconds
+
+
+def _die_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(ORPHANED)
+
+
+if __name__ == "__main__":
+    main()
