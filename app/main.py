@@ -18,6 +18,7 @@ from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.datasets.edits import Edits
 from app.datasets.store import DatasetStore
+from app.datasets.table import Table
 from app.datasets.versions import Versions
 from app.launch import Launcher
 from app.models.catalog import ModelCatalog
@@ -30,6 +31,7 @@ from app.web import (
     api_models,
     api_predicted,
     api_review,
+    api_rows,
     api_runs,
     api_versions,
     assets,
@@ -42,6 +44,7 @@ from app.web import (
     pages_predicted,
     pages_review,
     pages_run,
+    pages_table,
     pages_try,
     predicted,
     streams,
@@ -104,6 +107,7 @@ def create_app(
     install_handlers(app)
     for room in (
         api_datasets,
+        api_rows,
         api_versions,
         api_edits,
         api_findings,
@@ -117,6 +121,7 @@ def create_app(
         pages_home,
         pages_data,
         pages_doctor,
+        pages_table,
         pages_new,
         pages_run,
         pages_try,
@@ -142,6 +147,7 @@ def make_services(
     # An upload of an hour is not thrown away for another writer of ten seconds.
     datasets = DatasetStore(Database(settings.database, patience=60.0), files, clock)
     versions = Versions(database, files, clock)
+    edits = Edits(database, files, versions, clock)
     models = ModelCatalog(settings, lambda run_id: finished_run(database, files, run_id))
     real_queue = Queue(settings)
     return Services(
@@ -150,7 +156,8 @@ def make_services(
         files=files,
         datasets=datasets,
         versions=versions,
-        edits=Edits(database, files, versions, clock),
+        edits=edits,
+        table=Table(files, edits),
         models=models,
         launcher=Launcher(database, files, datasets, models, clock, enqueue=(queue or real_queue).wake),
         predictor=predictor or Predictor(settings, real_queue),

@@ -7,7 +7,7 @@ its version: what a user has changed is never left out without a word.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,35 +47,23 @@ class Edits:
         """What is not saved yet, as the JSON API shows it, with `limit` of its rows. Raises NotFound; Conflict unless it is ready."""
         with self._database.read() as session:
             found, next_version = self._journal(session, dataset_id)
-        return self._told(dataset_id, found, next_version, _touched(found.pending)[offset : offset + limit])
+        return self._told(dataset_id, found, next_version, touched(found.pending)[offset : offset + limit])
+
+    def rows(self, dataset_id: str, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """The rows as they are with the edits, without those that are not there. Raises NotFound, Conflict."""
+        with self._database.read() as session:
+            found, _ = self._journal(session, dataset_id)
+        return list(self._rows(dataset_id, found, ids).values())
 
     def pending(self, dataset_id: str) -> Pending:
         """What the edits come to. Raises NotFound; Conflict unless the data set is ready."""
-        with self._database.read() as session:
-            return self._journal(session, dataset_id)[0].pending
+        return self.snapshot(dataset_id)[1]
 
-    def rows(self, dataset_id: str, offset: int, limit: int) -> dict[str, Any]:
-        """A page of the current version with the edits; the rows that were added come behind the others. `rows`: how many there
-        are with these. Raises NotFound; Conflict unless the data set is ready."""
+    def snapshot(self, dataset_id: str) -> tuple[DatasetVersion, Pending]:
+        """The current version, and what its edits come to, of the same moment. Raises NotFound; Conflict unless it is ready."""
         with self._database.read() as session:
             version = runs.version_of(session, dataset_id, None)
-            pending = self._journal(session, dataset_id)[0].pending
-        try:
-            items = parquet.read_page(self._files.version(dataset_id, version.version), offset, limit)
-        except FileNotFoundError as error:
-            raise NotFound(
-                f"The rows of data set {dataset_id!r} are gone. It may have been deleted."
-            ) from error
-        new = sorted(pending.added, reverse=True)
-        first = max(0, offset - version.rows)
-        return {
-            "offset": offset,
-            "rows": version.rows + len(new),
-            "columns": version.columns,
-            "version": version.version,
-            "items": [shown(pending, one["row_id"], one["line"], one["cells"]) for one in items]
-            + [shown_new(pending, row, version.columns) for row in new[first : first + limit - len(items)]],
-        }
+            return version, self._journal(session, dataset_id)[0].pending
 
     # -- changing -------------------------------------------------------------------------------------------
 
@@ -226,7 +214,7 @@ class Edits:
         ids = list(ids)
         folder = self._files.version(dataset_id, found.version)
         try:
-            saved = parquet.read_ids(folder, [row for row in ids if row >= 0])
+            saved = parquet.read_placed(folder, [row for row in ids if row >= 0])
         except FileNotFoundError as error:
             raise NotFound(
                 f"The rows of data set {dataset_id!r} are gone. It may have been deleted."
@@ -235,20 +223,23 @@ class Edits:
         result = {}
         for row in ids:
             if row in saved:
-                one = dict(saved[row])
-                result[row] = shown(pending, one.pop(ROW_ID), one.pop(LINE), one)
+                position, one = saved[row]
+                result[row] = shown(pending, position, dict(one))
             elif row in pending.added:
                 names = names or parquet.column_names(folder)
                 result[row] = shown_new(pending, row, names)
         return result
 
 
-def shown(pending: Pending, row: int, line: int, cells: Mapping[str, str]) -> dict[str, Any]:
-    """A row of the version with the edits: `cells` as they would be saved, `saved` what is saved where that differs."""
+def shown(pending: Pending, position: int, cells: dict[str, Any]) -> dict[str, Any]:
+    """A row of the version with the edits: `cells` as they would be saved, `saved` what is saved where that differs; `position`:
+    from 0, None for a row that was added."""
+    row, line = cells.pop(ROW_ID), cells.pop(LINE)
     edited = pending.cells.get(row, {})
     return {
         "row_id": row,
         "line": line,
+        "position": position,
         "cells": {**cells, **edited},
         "saved": {name: cells[name] for name in edited},
         "dropped": row in pending.dropped,
@@ -262,6 +253,7 @@ def shown_new(pending: Pending, row: int, columns: Iterable[str]) -> dict[str, A
     return {
         "row_id": row,
         "line": 0,
+        "position": None,
         "cells": cells,
         "saved": {},
         "dropped": row in pending.dropped,
@@ -276,7 +268,8 @@ def _rows_of(action: Action) -> list[int] | None:
     return list(dict.fromkeys([*rows, *(row for row, _ in action["add"])]))
 
 
-def _touched(pending: Pending) -> list[int]:
+def touched(pending: Pending) -> list[int]:
+    """The rows that have an edit: those of the version in their order, then the added ones."""
     return [*sorted(pending.cells.keys() | pending.going), *sorted(pending.added, reverse=True)]
 
 

@@ -33,11 +33,13 @@ Action = Mapping[str, Any]
 @dataclass
 class Pending:
     """What the edits come to. `cells`: row → column → value, only where it differs from what is saved; `saved`: the same of what
-    is saved; `added`: row → cells, the cells of `cells` among them; `dropped`: rows that are there, or were added."""
+    is saved; `added`: row → cells as they are now; `came`: as they were when the row was added; `dropped`: rows that are there, or
+    were added."""
 
     cells: dict[int, dict[str, str]] = field(default_factory=dict)
     saved: dict[int, dict[str, str]] = field(default_factory=dict)
     added: dict[int, dict[str, str]] = field(default_factory=dict)
+    came: dict[int, Mapping[str, str]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
 
     def do(self, action: Action) -> None:
@@ -52,6 +54,7 @@ class Pending:
                 if not self.cells[row]:
                     del self.cells[row], self.saved[row]
         self.added.update((row, dict(cells)) for row, cells in action.get("add", ()))
+        self.came.update(action.get("add", ()))
         self.dropped.update(action.get("drop", ()))
         self.dropped.difference_update(action.get("restore", ()))
 

@@ -207,11 +207,16 @@ def read_at(folder: Path, positions: Sequence[int]) -> dict[int, dict[str, Any]]
 
 
 def read_ids(folder: Path, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """{row id: the row with `__row_id`, `__line` and its cells}, without those that are not there. Ids ascend, so that of the
-    other row groups a few ids are read."""
+    """{row id: the row with `__row_id`, `__line` and its cells}, without those that are not there."""
+    return {row: one for row, (_, one) in read_placed(folder, ids).items()}
+
+
+def read_placed(folder: Path, ids: Sequence[int]) -> dict[int, tuple[int, dict[str, Any]]]:
+    """{row id: (position, the row with `__row_id`, `__line` and its cells)}, without those that are not there. Ids ascend, so that
+    of the other row groups a few ids are read."""
     import pyarrow.parquet as pq
 
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, tuple[int, dict[str, Any]]] = {}
     with pq.ParquetFile(folder / ROWS_FILE) as file:
         known: dict[int, np.ndarray] = {}
 
@@ -232,8 +237,9 @@ def read_ids(folder: Path, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
             if place < len(ids_of(group)) and ids_of(group)[place] == row:
                 places.setdefault(group, []).append(place)
         for group, here in places.items():
-            for one in file.read_row_group(group).take(here).to_pylist():
-                found[one[ROW_ID]] = one
+            begin = sum(file.metadata.row_group(before).num_rows for before in range(group))
+            rows = file.read_row_group(group).take(here).to_pylist()
+            found.update((one[ROW_ID], (begin + place, one)) for place, one in zip(here, rows, strict=True))
     return found
 
 

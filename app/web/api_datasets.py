@@ -108,26 +108,6 @@ def one(dataset_id: DatasetId, services: ServicesDep) -> dict[str, Any]:
     return services.datasets.view(dataset_id)
 
 
-@router.get("/datasets/{dataset_id}/rows")
-def rows(
-    dataset_id: DatasetId,
-    services: ServicesDep,
-    offset: Annotated[int, Query(ge=0, le=10**12)] = 0,
-    limit: Annotated[int, Query(ge=0, le=1000)] = 50,
-    version: Annotated[int | None, Query(ge=1, le=10**9)] = None,
-    edits: Annotated[
-        bool, Query(description="the current version as it will be when what is not saved yet is saved")
-    ] = False,
-) -> dict[str, Any]:
-    """A window of the rows, each with its permanent row_id and its line in the file. With `edits`, rows that are not saved yet come
-    last, with negative ids."""
-    if edits:
-        if version is not None:
-            raise Invalid("Edits are of the current version: leave out version, or edits.")
-        return services.edits.rows(dataset_id, offset, limit)
-    return services.datasets.rows(dataset_id, offset, limit, version)
-
-
 @router.get("/datasets/{dataset_id}/encodings")
 def encodings(dataset_id: DatasetId, services: ServicesDep) -> dict[str, Any]:
     """How a few encodings read the first lines that are not ASCII: `readings`, the one in use first, and the `lines`' numbers."""

@@ -66,6 +66,7 @@ def form_context(
         "form": shown,
         "datasets": datasets,
         "dataset": view,
+        "edits": services.edits.look(dataset_id) if ready and not form.get("dataset_version") else None,
         "tasks": list(TASKS.values()),
         "task": task,
         "ways": [{"key": way_key(one), "roles": one} for one in task.inputs],

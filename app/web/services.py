@@ -16,6 +16,7 @@ from app.core.settings import Settings
 if TYPE_CHECKING:
     from app.datasets.edits import Edits
     from app.datasets.store import DatasetStore
+    from app.datasets.table import Table
     from app.datasets.versions import Versions
     from app.launch import Launcher
     from app.models.catalog import ModelCatalog
@@ -50,6 +51,7 @@ class Services:
     datasets: "DatasetStore"
     versions: "Versions"
     edits: "Edits"
+    table: "Table"
     models: "ModelCatalog"
     launcher: "Launcher"
     predictor: Predicts

@@ -1,6 +1,6 @@
 // The new-run form: says what will happen while it is filled in, and puts each problem at its field. What depends on
 // another field comes from the page that the server makes for the new choice; what was typed goes along and comes back.
-import { askJson, askText, later } from "./http.js"
+import { announce, askJson, askText, later } from "./http.js"
 
 const form = document.querySelector("form[data-preview]")
 if (form) {
@@ -108,9 +108,22 @@ if (form) {
     const names = (target.dataset.swaps ?? "").split(" ").filter(Boolean)
     if (names.length) await swapAndLook(names)
   })
+  // What was typed stays.
+  form.addEventListener("click", async (event) => {
+    const save = event.target.closest("[data-save-edits]")
+    if (!save) return
+    event.preventDefault()
+    save.disabled = true
+    try {
+      await askJson(save.dataset.saveEdits, { method: "POST" })
+    } catch (error) {
+      announce(error.message)
+    }
+    await swapAndLook(["edits"])
+  })
   form.addEventListener("submit", () => {
     // A second press must not start a second run; a page that comes back from the cache can start again.
-    const button = form.querySelector("button[type=submit]")
+    const button = form.querySelector("button[type=submit]:not([form])")
     setTimeout(() => { button.disabled = true }, 0)
     addEventListener("pageshow", () => { button.disabled = false }, { once: true })
   })

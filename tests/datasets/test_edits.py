@@ -13,6 +13,7 @@ from app.datasets.edits import Edits
 from app.datasets.journal import EDITS_FILE
 from app.datasets.options import ReadOptions
 from app.datasets.steps import Drop
+from app.datasets.table import Table
 from app.datasets.versions import Versions
 from tests.datasets.conftest import Bench, csv_of
 
@@ -24,6 +25,7 @@ class Desk:
         self.bench = bench
         self.versions = Versions(bench.database, bench.files, lambda: bench.now)
         self.edits = Edits(bench.database, bench.files, self.versions, lambda: bench.now)
+        self.table = Table(bench.files, self.edits)
         self.id: str = bench.read(csv_of(6))["id"]
 
     @property
@@ -37,7 +39,7 @@ class Desk:
         return self.do(cells=[{"row": row, "column": "label", "value": value, "before": before}])
 
     def labels(self) -> list[str]:
-        return [one["cells"]["label"] for one in self.edits.rows(self.id, 0, 100)["items"]]
+        return [one["cells"]["label"] for one in self.table.window(self.id, 0, 100)["items"]]
 
     def saved(self) -> list[tuple[int, str]]:
         items = self.bench.store.rows(self.id, 0, 100)["items"]
@@ -231,11 +233,11 @@ def test_a_step_of_edits_names_rows_that_are_gone(desk: Desk) -> None:
 
 def test_added_rows_come_behind_the_others_in_any_window(desk: Desk) -> None:
     desk.do(add=[{"text": f"new {number}"} for number in range(3)])
-    page = desk.edits.rows(desk.id, 5, 2)
+    page = desk.table.window(desk.id, 5, 2)
     assert page["rows"] == 9 and [one["row_id"] for one in page["items"]] == [5, -1]
-    assert [one["row_id"] for one in desk.edits.rows(desk.id, 7, 10)["items"]] == [-2, -3]
+    assert [one["row_id"] for one in desk.table.window(desk.id, 7, 10)["items"]] == [-2, -3]
     desk.do(drop=[-2])
-    assert [one["dropped"] for one in desk.edits.rows(desk.id, 7, 10)["items"]] == [True, False]
+    assert [one["dropped"] for one in desk.table.window(desk.id, 7, 10)["items"]] == [True, False]
     desk.edits.save(desk.id)
     assert [row for row, _ in desk.saved()] == [0, 1, 2, 3, 4, 5, 6, 7]
 

@@ -1,0 +1,40 @@
+"""JSON API: the rows of a data set, in windows; searched, and with the edits that are not saved yet."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from app.core.errors import Invalid
+from app.datasets.search import Query as Wanted
+from app.web.services import DatasetId, ServicesDep
+
+router = APIRouter(prefix="/api/datasets/{dataset_id}/rows", tags=["data sets"])
+
+
+@router.get("")
+def rows(
+    dataset_id: DatasetId,
+    services: ServicesDep,
+    offset: Annotated[int, Query(ge=0, le=10**12)] = 0,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 50,
+    version: Annotated[int | None, Query(ge=1, le=10**9)] = None,
+    edits: Annotated[
+        bool, Query(description="the current version as it will be when what is not saved yet is saved")
+    ] = False,
+    q: Annotated[str, Query(max_length=1000, description="only rows with this in one of their cells")] = "",
+    column: Annotated[str | None, Query(max_length=1000, description="only rows with `value` here")] = None,
+    value: Annotated[str, Query(max_length=1000, description="empty: rows without a value")] = "",
+    changed: Annotated[bool, Query(description="only rows that have an edit")] = False,
+) -> dict[str, Any]:
+    """A window of the rows, each with its permanent row_id and its line in the file. With `edits`, rows that are not saved yet come
+    last, with negative ids, and `total` says how many rows the search found; it needs `edits`."""
+    wanted = Wanted(q, column, value)
+    if value and column is None:
+        raise Invalid("Name the column that the value stands in: add column=NAME.")
+    if edits:
+        if version is not None:
+            raise Invalid("Edits are of the current version: leave out version, or edits.")
+        return services.table.window(dataset_id, offset, limit, wanted, changed)
+    if changed or not wanted.is_all:
+        raise Invalid("Searching is done in the current version: add edits=true.")
+    return services.datasets.rows(dataset_id, offset, limit, version)
