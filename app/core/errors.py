@@ -13,7 +13,7 @@ The web layer renders any of them as HTML or as the JSON of the public interface
 `as_dict()` on the run.
 """
 
-from typing import TypedDict
+from typing import Self, TypedDict
 
 
 class Problem(TypedDict):
@@ -39,17 +39,17 @@ class HeadstartError(Exception):
     def as_dict(self) -> dict[str, object]:
         return {"kind": self.kind, "message": self.message, "problems": list(self.problems)}
 
-
-class Invalid(HeadstartError):
-    status, kind = 422, "invalid"
-
     @classmethod
-    def from_problems(cls, what: str, problems: list[Problem], kind: str | None = None) -> "Invalid":
+    def from_problems(cls, what: str, problems: list[Problem], kind: str | None = None) -> Self:
         """One sentence out of the faults of `what`; all of them stay in `problems`."""
         first = problems[0]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         where = f"{first['where']}: " if first["where"] else ""
         return cls(f"{what}: {where}{first['message']}{more}", problems, kind)
+
+
+class Invalid(HeadstartError):
+    status, kind = 422, "invalid"
 
 
 class NotFound(HeadstartError):

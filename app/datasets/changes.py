@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from app.core.errors import Invalid
-from app.core.strict import Strict
+from app.core.strict import Strict, one_of
 from app.datasets.journal import Action
 from app.datasets.steps import problem_of
 from app.datasets.steps.base import Column
@@ -28,6 +28,8 @@ class CellChange(Strict):
 
 class Change(Strict):
     """What one undo takes back. `drop`: rows that are left out; `restore`: rows that are not, after all; `add`: rows that come."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": one_of("cells", "drop", "restore", "add")})
 
     cells: list[CellChange] = Field(default=[], max_length=MAX_AT_ONCE)
     drop: list[Row] = Field(default=[], max_length=MAX_AT_ONCE)

@@ -1,7 +1,9 @@
 """How a file is to be read: what the user asked for, None where Headstart decides."""
 
 import codecs
+import re
 from dataclasses import asdict, dataclass
+from encodings.aliases import aliases
 from typing import Any, Literal
 
 from app.core.errors import Invalid, Problem
@@ -76,6 +78,12 @@ class ReadOptions:
 def codec_name(encoding: str) -> str:
     """Python's canonical name, so that "UTF8" and "utf-8" are one."""
     return codecs.lookup(encoding).name
+
+
+def known_encodings() -> list[str]:
+    """The names of the encodings that Python can read, as "windows-1252" and "utf-8"; each has others as well."""
+    names = {re.sub("^cp(125\\d)$", "windows-\\1", name).replace("_", "-") for name in aliases.values()}
+    return sorted(name for name in names if _is_text(name))
 
 
 def _is_text(encoding: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict
 from app.core.files import read_json, write_json
 from app.datasets import rows as parquet
 from app.datasets.column_findings import of_columns
@@ -33,7 +33,7 @@ class Counts:
 
 
 def blocks(source: Path, step: Step) -> "Iterator[pyarrow.Table]":
-    """All blocks of a version. Raises Invalid behind the last one if rows that the step needs were in none."""
+    """All blocks of a version. Raises Conflict behind the last one if rows that the step needs were in none."""
     import numpy as np
 
     needed = step.needs
@@ -51,7 +51,7 @@ def blocks(source: Path, step: Step) -> "Iterator[pyarrow.Table]":
         message = (
             f"{'is no row' if one else 'are no rows'} of this version, by row id; look at the rows again"
         )
-        raise Invalid.from_problems(
+        raise Conflict.from_problems(
             "The step can't be done", [{"where": f"{'row' if one else 'rows'} {names}", "message": message}]
         )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.core.files import Files
 from app.datasets import rows as parquet
 from app.datasets.edits import Edits, shown, shown_new, touched
@@ -24,13 +24,13 @@ class Table:
 
         A row counts by what is saved, or by what it was when it was added, so that it stays in its place while it is edited. `changed`: only
         rows that have an edit. `rows`: how many there are; `total`: how many are meant. Raises NotFound; Conflict unless the data
-        set is ready; Invalid for a column that is not there.
+        set is ready. A column that is not there is NotFound too.
         """
         query = query or Query()
         version, pending = self._edits.snapshot(dataset_id)
         if query.column is not None and query.column not in version.columns:
             message = f"is no column; there are: {', '.join(version.columns)}"
-            raise Invalid.from_problems(
+            raise NotFound.from_problems(
                 "The rows can't be searched", [{"where": query.column, "message": message}]
             )
         folder = self._files.version(dataset_id, version.version)

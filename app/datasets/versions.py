@@ -20,7 +20,7 @@ from sqlmodel import Session, col
 from app.core import runs
 from app.core.clock import Clock, rfc3339
 from app.core.db import Database
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.files import Files, write_json
 from app.core.tables import Dataset, DatasetVersion, Run
 from app.datasets import journal
@@ -148,7 +148,7 @@ class Versions:
         missing = [name for name in step.columns if name not in found.columns]
         if missing:
             message = f"is no column; there are: {', '.join(found.columns)}"
-            raise Invalid.from_problems(
+            raise Conflict.from_problems(
                 "The step can't be done", [{"where": name, "message": message} for name in missing]
             )
         return found

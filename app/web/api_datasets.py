@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from app.core.errors import Invalid
-from app.datasets.options import AUTO, FORMATS, ReadOptions
+from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions, known_encodings
 from app.datasets.parts import PARTS
 from app.web import actions, uploads
 from app.web.body import JsonBody
@@ -15,7 +15,9 @@ from app.web.services import DatasetId, ServicesDep
 router = APIRouter(prefix="/api", tags=["data sets"])
 FILE_BODY = {
     "required": True,
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "content": {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+    },
 }
 FILES_BODY = {
     "required": True,
@@ -23,7 +25,9 @@ FILES_BODY = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {part: {"type": "string", "format": "binary"} for part in PARTS},
+                "properties": {
+                    part: {"type": "string", "format": "binary", "minLength": 1} for part in PARTS
+                },
                 "required": ["train"],
             }
         }
@@ -36,21 +40,22 @@ FETCH_BODY = {
             "schema": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": {"url": {"type": "string"}},
+                "properties": {"url": {"type": "string", "pattern": "^(https?://|hub:)"}},
                 "required": ["url"],
             }
         }
     },
 }
 OPTIONS_BODY = {
+    "required": True,
     "content": {
         "application/json": {
             "schema": {
                 "type": "object",
                 "additionalProperties": False,
                 "properties": {
-                    "encoding": {"type": ["string", "null"], "default": None},
-                    "delimiter": {"type": ["string", "null"], "default": None},
+                    "encoding": {"enum": [*known_encodings(), AUTO, None], "default": None},
+                    "delimiter": {"enum": [*DELIMITERS, AUTO, None], "default": None},
                     "header": {"enum": [True, False, AUTO, None], "default": None},
                     "skip_ragged": {"type": ["boolean", "null"], "default": None},
                     "format": {"enum": [*FORMATS, AUTO, None], "default": None},
@@ -58,7 +63,7 @@ OPTIONS_BODY = {
                 },
             }
         }
-    }
+    },
 }
 
 
@@ -66,7 +71,9 @@ OPTIONS_BODY = {
 async def upload(
     request: Request,
     services: ServicesDep,
-    name: Annotated[str, Query(description="the name to show, as reviews.csv")],
+    name: Annotated[
+        str, Query(description="the name to show, as reviews.csv", json_schema_extra={"pattern": r"\w"})
+    ],
 ) -> dict[str, Any]:
     """Upload a file: the body is the raw file. A small one comes back read (ready or failed)."""
     length = request.headers.get("content-length", "")

@@ -14,7 +14,9 @@ router = APIRouter(prefix="/api/datasets/{dataset_id}/edits", tags=["data sets"]
 
 def _change_body() -> dict[str, Any]:
     schema = Change.model_json_schema(ref_template="{model}")
-    return body({**written_out(schema["properties"], schema["$defs"]), "expected": EXPECTED}, [])
+    found = body({**written_out(schema["properties"], schema["$defs"]), "expected": EXPECTED}, [])
+    found["content"]["application/json"]["schema"]["anyOf"] = schema["anyOf"]
+    return found
 
 
 @router.get("")

@@ -15,6 +15,7 @@ from app.web.services import RunId, ServicesDep
 router = APIRouter(prefix="/api/runs/{run_id}/files", tags=["predicted files"])
 FileId = Annotated[str, Depends(predicted.checked_id)]
 COLUMNS_BODY = {
+    "required": True,
     "content": {
         "application/json": {
             "schema": {
@@ -23,7 +24,7 @@ COLUMNS_BODY = {
                 "additionalProperties": False,
             }
         }
-    }
+    },
 }
 
 
@@ -32,7 +33,9 @@ async def upload(
     request: Request,
     run_id: RunId,
     services: ServicesDep,
-    name: Annotated[str, Query(description="the file's name, as reviews.csv")],
+    name: Annotated[
+        str, Query(description="the file's name, as reviews.csv", json_schema_extra={"pattern": r"\w"})
+    ],
 ) -> dict[str, Any]:
     """Have a file predicted: the body is the raw file. Its columns are those of the run's data unless further query
     parameters say otherwise, as `text=comment`."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from app.core.errors import Invalid
+from app.core.errors import Conflict
 from app.datasets.search import Query as Wanted
 from app.web.services import DatasetId, ServicesDep
 
@@ -29,12 +29,13 @@ def rows(
     """A window of the rows, each with its permanent row_id and its line in the file. With `edits`, rows that are not saved yet come
     last, with negative ids, and `total` says how many rows the search found; it needs `edits`."""
     wanted = Wanted(q, column, value)
+    # Parameters that don't go together; each of them alone is as the OpenAPI document has it.
     if value and column is None:
-        raise Invalid("Name the column that the value stands in: add column=NAME.")
+        raise Conflict("Name the column that the value stands in: add column=NAME.")
     if edits:
         if version is not None:
-            raise Invalid("Edits are of the current version: leave out version, or edits.")
+            raise Conflict("Edits are of the current version: leave out version, or edits.")
         return services.table.window(dataset_id, offset, limit, wanted, changed)
     if changed or not wanted.is_all:
-        raise Invalid("Searching is done in the current version: add edits=true.")
+        raise Conflict("Searching is done in the current version: add edits=true.")
     return services.datasets.rows(dataset_id, offset, limit, version)

@@ -65,9 +65,7 @@ MOVE_BODY = {
 CLONE_BODY = {
     "required": True,
     "content": {
-        "application/json": {
-            "schema": {"type": "object", "description": "fields of RunSpec that differ from this run's"}
-        }
+        "application/json": {"schema": {"$ref": "#/components/schemas/RunChanges"}},
     },
 }
 INPUTS_BODY = {

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query
 
-from app.core.errors import HeadstartError, Invalid
+from app.core.errors import HeadstartError, Invalid, NotFound
 from app.datasets.doctor.base import Asked
 from app.datasets.doctor.question import asked_of
 from app.web.services import Services
@@ -50,7 +50,7 @@ WantedDep = Annotated[Wanted, Depends(_wanted)]
 
 
 def question(services: Services, view: Mapping[str, Any], wanted: Wanted) -> Asked:
-    """What is examined. Raises Invalid for a column that is not there and where no text column can be guessed."""
+    """What is examined. Raises NotFound for a column that is not there, Invalid where no text column can be guessed."""
     asked = asked_of(view["columns"] or [], view["profile"] or {}, wanted.text, wanted.label)
     return replace(asked, tokenizer=_tokenizer(services, wanted.model), model=wanted.model)
 
@@ -111,7 +111,7 @@ def context(
     }
     try:
         shown["doctor"] = look(services, view, wanted, again)
-    except Invalid as error:
+    except (Invalid, NotFound) as error:
         shown["problem"] = error.message
         return shown
     there = {one["id"] for one in shown["doctor"]["findings"] or []}

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import HeadstartError, Invalid, NoSpace, NotFound, Problem, Unavailable
@@ -97,7 +98,21 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return error_response(request.scope, from_http(request, error), headers=error.headers)
+        headers = error.headers
+        if (
+            error.status_code == 405
+        ):  # starlette tells the methods of one route; several may share the address
+            headers = {"Allow": ", ".join(sorted(allowed(app, request.scope)))}
+        return error_response(request.scope, from_http(request, error), headers=headers)
+
+
+def allowed(app: FastAPI, scope: Scope) -> set[str]:
+    """The methods that are possible at an address."""
+    methods: set[str] = set()
+    for route in app.routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return methods
 
 
 def database_refused(error: OperationalError) -> HeadstartError | None:

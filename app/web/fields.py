@@ -77,3 +77,14 @@ OPTION_FIELDS = {
         Field("whole_word_masking", "mask whole words", kind="check"),
     )
 }
+
+
+def number(text: str) -> int | float | str:
+    """The number that a field's text is; the text itself where it is none, for parse_spec to name."""
+    for kind in (int, float):
+        try:
+            found: int | float = kind(text)
+            return found
+        except ValueError:
+            continue
+    return text

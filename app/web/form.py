@@ -5,13 +5,13 @@ takes several are ticked: "label:COLUMN".
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from app.core.errors import Problem
 from app.core.spec import OPTIONS, RunSpec
 from app.tasks import TASKS
 from app.tasks.base import Role, Task
-from app.web.fields import MAIN, MORE
+from app.web.fields import MAIN, MORE, number
 from app.web.learns import DEFAULTS, strategy_fields, strategy_from
 from app.web.learns import OPTIONS as STRATEGY_OPTIONS
 
@@ -29,6 +29,12 @@ KNOWN = (
     *("dataset", "dataset_version", "task", "name", *_GENERAL, "early_stopping", *OPTIONS, "split"),
     *("split_column", "split_seed", *FRACTIONS, "model", "strategy", *STRATEGY_OPTIONS),
 )
+
+_NUMBERS = {
+    name
+    for name, field in RunSpec.model_fields.items()
+    if {int, float} & {field.annotation, *get_args(field.annotation)}
+}
 
 
 def way_key(way: tuple[Role, ...]) -> str:
@@ -81,16 +87,19 @@ def spec_from_form(form: Mapping[str, str]) -> dict[str, Any]:
     if "whole_word_masking" in spec:
         spec["whole_word_masking"] = True
     if "early_stopping" in given:
-        spec["early_stopping"] = {"patience": given["early_stopping"]}
+        spec["early_stopping"] = {"patience": number(given["early_stopping"])}
     kind = given.get("split", "random")
     split: dict[str, Any] = {"kind": kind}
     if kind not in ("random", "files"):
         split["column"] = given.get("split_column", "")
     if kind not in ("column", "files"):
-        split.update({name: given[name] for name in FRACTIONS if name in given})
+        split.update({name: number(given[name]) for name in FRACTIONS if name in given})
         if "split_seed" in given:
-            split["seed"] = given["split_seed"]
+            split["seed"] = number(given["split_seed"])
     spec["split"] = split
+    for name, value in spec.items():
+        if name in _NUMBERS:
+            spec[name] = number(value)
     return spec
 
 

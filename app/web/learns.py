@@ -7,7 +7,7 @@ from typing import Any, get_args
 from app.core.spec import RunSpec
 from app.core.strategies import Strategy
 from app.tasks.base import Task
-from app.web.fields import Field
+from app.web.fields import Field, number
 
 _TITLES = {"lora": "LoRA"}
 # How the options of the strategies are asked for; one that is not here is asked for by its name and description.
@@ -114,8 +114,10 @@ def fields_for(task: Task, kind: str) -> list[Field]:
 def strategy_from(given: Mapping[str, str]) -> dict[str, Any]:
     """The spec's strategy out of the form's fields that are filled in."""
     kind = given.get("strategy", "full")
-    names = [field.name for field in CHOICES[kind].fields] if kind in CHOICES else []
-    strategy: dict[str, Any] = {"kind": kind, **{name: given[name] for name in names if name in given}}
+    strategy: dict[str, Any] = {"kind": kind}
+    for field in CHOICES[kind].fields if kind in CHOICES else ():
+        if (text := given.get(field.name)) is not None:
+            strategy[field.name] = number(text) if field.kind in ("number", "slider") else text
     if "head_first" in strategy:
         strategy["head_first"] = True
     if strategy.get("targets", "auto") != "auto":

@@ -56,9 +56,11 @@ def failures(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any
         503: "a part of Headstart is silent",
     }
     if "{" in path:
-        found |= {404: "there is no such thing, or it was deleted", 409: "not possible in its present state"}
+        found |= {404: "there is no such thing, or it was deleted"}
     if operation.get("parameters") or "requestBody" in operation:
         found[422] = "what was sent can't be used; `problems` has every fault"
+    if "{" in path or method != "get":
+        found[409] = "not possible in the present state"
     if method != "get":
         found |= {403: "a page of another site sent it", 507: "too little disk"}
     if "application/json" in operation.get("requestBody", {}).get("content", {}):
@@ -77,6 +79,11 @@ def schema(app: FastAPI) -> dict[str, Any]:
         components = document.setdefault("components", {}).setdefault("schemas", {})
         components.update(spec.pop("$defs", {}))
         components["RunSpec"] = with_tasks(spec)
+        components["RunChanges"] = {
+            **{name: value for name, value in components["RunSpec"].items() if name != "required"},
+            "title": "RunChanges",
+            "description": "Fields of a run spec that differ from another run's; none is required.",
+        }
         components["Error"] = ERROR
         for path, operations in document["paths"].items():
             for method, operation in operations.items():

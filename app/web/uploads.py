@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-from app.core.errors import Invalid, NoSpace
+from app.core.errors import Conflict, Invalid, NoSpace
 from app.datasets.options import ReadOptions
 from app.datasets.parts import PARTS, part_of
 from app.models import hub_data
@@ -47,10 +47,10 @@ async def receive(
 
 
 async def fetch(services: Services, source: str) -> dict[str, Any]:
-    """Has the file at an address (http, https, or hub:OWNER/NAME) fetched as a new data set. Raises Invalid, NoSpace."""
+    """Has the file at an address (http, https, or hub:OWNER/NAME) fetched as a new data set. Raises Conflict, Invalid, NoSpace."""
     source = source.strip()
     if services.settings.offline:
-        raise Invalid(
+        raise Conflict(
             "Headstart is set to stay offline (HEADSTART_OFFLINE), so it fetches nothing. Load the file down and upload it."
         )
     name = source.split("?")[0].rstrip("/").rpartition("/")[2] or "file"
@@ -125,7 +125,11 @@ async def receive_form(request: Request, services: Services) -> dict[str, Any]:
             raise Invalid("No file was chosen. Go back and choose one.")
         if len(files) > 1:
             return await receive_files(services, files, None)
-        file = files[0][1]
+        field, file = files[0]
+        if field not in ("file", "train"):
+            raise Invalid.from_problems(
+                "The files can't be used", [{"where": "train", "message": "is required"}]
+            )
         return await receive(services, file.filename or "", file_chunks(file.read), file.size)
 
 
@@ -137,6 +141,8 @@ async def receive_files(
     They are kept as one zip, whose members the field's name tells apart, else the file's. Raises Invalid, NoSpace.
     """
     named = _parts_of(files)
+    if empty := [name for name, file in named if file.size == 0]:
+        raise Invalid(f"{empty[0]} is empty: there is nothing in it. Choose a file with rows.")
     upload = await run_in_threadpool(
         services.datasets.begin, " + ".join(file.filename or "" for _, file in named) + ".zip", expected
     )

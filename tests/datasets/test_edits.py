@@ -226,7 +226,7 @@ def test_a_step_of_edits_names_rows_that_are_gone(desk: Desk) -> None:
     desk.versions.apply(desk.id, Drop(kind="drop", rows=[2]))
     step = parse_step({"kind": "edit", "cells": [{"row": 2, "column": "label", "value": "x"}], "drop": [0]})
     for move in (desk.versions.preview, desk.versions.apply):
-        with pytest.raises(Invalid, match=r"row 2: is no row of this version"):
+        with pytest.raises(Conflict, match=r"row 2: is no row of this version"):
             move(desk.id, step)
     assert desk.bench.store.view(desk.id)["version"] == 2
 

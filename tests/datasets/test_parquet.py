@@ -2,11 +2,15 @@
 
 import datetime
 import io
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from app.datasets.readers import parquet
+from app.datasets.readers.parquet import ParquetTable
 
 from .conftest import Bench, failure
 
@@ -44,6 +48,45 @@ def test_values_become_cells(bench: Bench, values: Any, cells: list[str], rows_a
     )
     assert bench.column(view, "a") == cells
     assert [item["line"] for item in bench.items(view)] == list(range(1, len(cells) + 1))
+
+
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_a_large_row_group_is_read_as_a_small_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, use_dictionary: bool
+) -> None:
+    columns = {
+        "text": [f"text {i}" if i % 3 else None for i in range(500)],
+        "a.b": ["x" * 100, "y"] * 250,
+        "n": list(range(500)),
+        "l": [["a"], None] * 250,
+    }
+    content = stored(pa.table(columns), use_dictionary=use_dictionary, row_group_size=300)
+    small = bench.read(content, "a.parquet")
+    monkeypatch.setattr(parquet, "_SMALL_GROUP", 0)
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 1000)
+    assert bench.read(content, "a.parquet")["sha256"] == small["sha256"]
+
+
+def test_a_large_row_group_lies_in_memory_a_little_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_SMALL_GROUP", 2**20)
+    path = tmp_path / "original"
+    path.write_bytes(stored(pa.table({"text": [f"{i} " + "x" * 1000 for i in range(60_000)]})))
+    before, most = pa.total_allocated_bytes(), 0
+    table = ParquetTable(path)
+    for _ in table.blocks():
+        most = max(most, pa.total_allocated_bytes() - before)
+    table.close()
+    assert most < 24 * 2**20  # of 60 MB
+
+
+def test_a_text_that_a_large_row_group_says_again_and_again_is_still_no_bomb(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_SMALL_GROUP", 0)
+    content = stored(pa.table({"text": ["x" * 10**6] * 300}), compression="zstd")
+    assert "no text packs that well" in failure(bench.read(content, "a.parquet"))[1]
 
 
 def test_the_name_does_not_matter(bench: Bench) -> None:

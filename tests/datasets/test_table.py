@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.datasets.search import Query
 from tests.datasets.conftest import Bench
 from tests.datasets.test_edits import Desk
@@ -59,7 +59,7 @@ def test_rows_are_found_by_id_after_others_went(desk: Desk) -> None:
 
 
 def test_what_is_not_there_is_told(desk: Desk) -> None:
-    with pytest.raises(Invalid, match="lable: is no column"):
+    with pytest.raises(NotFound, match="lable: is no column"):
         desk.table.window(desk.id, 0, 9, Query(column="lable"))
     with pytest.raises(NotFound):
         desk.table.window("abcdefghijkl", 0, 9)

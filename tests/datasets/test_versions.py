@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.spec import ColumnSplit, RandomSplit
 from app.datasets.rows import ROW_ID
 from app.datasets.split import split
@@ -113,7 +113,11 @@ def test_a_preview_counts_and_changes_nothing(bench: Bench, versions: Versions) 
     [
         (Drop(kind="drop", rows=[99]), Conflict, "changes no row"),
         (Drop(kind="drop", rows=[0, 1, 2, 3]), Conflict, "no row at all"),
-        (Clean(kind="clean", column="txt", how="html"), Invalid, "txt: is no column; there are: text, label"),
+        (
+            Clean(kind="clean", column="txt", how="html"),
+            Conflict,
+            "txt: is no column; there are: text, label",
+        ),
     ],
 )
 def test_a_step_that_makes_no_sense_is_refused_and_leaves_nothing(

@@ -141,7 +141,7 @@ def test_a_forced_header_can_be_left_to_headstart_again(client: TestClient, uplo
 
 def test_nothing_is_fetched_offline(client: TestClient) -> None:
     answer = client.post("/api/datasets/fetch", json={"url": "hub:org/data"})
-    assert answer.status_code == 422 and "HEADSTART_OFFLINE" in answer.json()["error"]["message"]
+    assert answer.status_code == 409 and "HEADSTART_OFFLINE" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("body", [{}, [], {"url": 7}, {"url": "x", "more": 1}])

@@ -26,7 +26,7 @@ def test_from_a_keystroke_to_a_version(client: TestClient, upload: Upload) -> No
     rows = client.get(f"{address}/rows?offset=59&limit=9&edits=true").json()
     assert rows["rows"] == 61 and [one["row_id"] for one in rows["items"]] == [59, -1]
     assert client.get(f"{address}/rows?offset=1&limit=1").json()["items"][0]["cells"]["label"] == "negative"
-    assert client.get(f"{address}/rows?edits=true&version=1").status_code == 422
+    assert client.get(f"{address}/rows?edits=true&version=1").status_code == 409
 
     assert client.post(f"{address}/edits/undo").json()["rows"][0]["cells"]["label"] == ""
     assert client.post(f"{address}/edits/redo").json()["changes"] == 2

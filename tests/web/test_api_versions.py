@@ -37,7 +37,7 @@ def test_a_step_its_preview_and_the_way_back(client: TestClient, upload: Upload)
         ({"step": {"kind": "drop", "rows": "all"}}, "rows"),
         ({"step": {"kind": "drop", "rows": [0]}, "expected": "one"}, "expected"),
         ({"stop": 1}, "stop"),
-        ({"step": {"kind": "put", "rows": [0], "column": "lable", "value": "x"}}, "lable"),
+        ({"step": {"kind": "drop", "rows": [True]}}, "rows.0"),
     ],
 )
 def test_a_bad_step_is_told_its_field(
@@ -47,6 +47,12 @@ def test_a_bad_step_is_told_its_field(
     error = answer.json()["error"]
     assert answer.status_code == 422 and error["message"]
     assert where is None or error["problems"][0]["where"] == where
+
+
+def test_a_step_over_a_column_that_is_not_there_is_a_conflict(client: TestClient, upload: Upload) -> None:
+    step = {"kind": "put", "rows": [0], "column": "lable", "value": "x"}
+    answer = client.post(f"/api/datasets/{upload()['id']}/steps", json={"step": step})
+    assert answer.status_code == 409 and answer.json()["error"]["problems"][0]["where"] == "lable"
 
 
 @pytest.mark.parametrize("what", ["versions", "undo", "redo"])

@@ -76,7 +76,7 @@ def test_empty_fields_are_left_out() -> None:
         "task": "classification",
         "columns": {"text": "t", "label": "l"},
         "model": "starter",
-        "seed": "3",
+        "seed": 3,
         "strategy": {"kind": "full"},
         "split": {"kind": "random"},
     }
@@ -93,7 +93,7 @@ def test_a_typed_model_wins_only_if_its_card_is_chosen() -> None:
 def test_a_split_has_only_the_fields_of_its_kind() -> None:
     typed = {"split_column": "day", "train": "0.6", "validation": "0.2", "test": "0.2", "split_seed": "4"}
     random = spec_from_form({**FORM, **typed, "split": "random"})["split"]
-    assert random == {"kind": "random", "train": "0.6", "validation": "0.2", "test": "0.2", "seed": "4"}
+    assert random == {"kind": "random", "train": 0.6, "validation": 0.2, "test": 0.2, "seed": 4}
     assert spec_from_form({**FORM, **typed, "split": "column"})["split"] == {
         "kind": "column",
         "column": "day",
@@ -165,7 +165,7 @@ def test_a_ninth_task_has_its_roles_and_options(ninth: Ranking) -> None:
     form = {"task": "ranking", "question": "q", "reply": "r", "label_smoothing": "0.2", "focal_gamma": "2"}
     spec = spec_from_form({"dataset": "a" * 12, **form})
     assert spec["columns"] == {"question": "q", "reply": "r"}
-    assert spec["label_smoothing"] == "0.2" and "focal_gamma" not in spec
+    assert spec["label_smoothing"] == 0.2 and "focal_gamma" not in spec
     given = parse_spec(spec)
     assert parse_spec(spec_from_form(form_from_spec(given.model_dump(mode="json"), (), ()))) == given
 

@@ -43,7 +43,7 @@ def test_what_is_left_from_another_strategy_is_passed_over() -> None:
     form = {"dataset": "a" * 12, "text": "t", "label": "l", "layers": "99", "rank": "x", "pooling": "mean"}
     spec = spec_from_form({**form, "strategy": "full"})
     assert spec["strategy"] == {"kind": "full"} and "pooling" not in spec
-    assert spec_from_form({**form, "strategy": "partial"})["strategy"] == {"kind": "partial", "layers": "99"}
+    assert spec_from_form({**form, "strategy": "partial"})["strategy"] == {"kind": "partial", "layers": 99}
     assert spec_from_form({**form, "strategy": "head"})["pooling"] == "mean"
 
 

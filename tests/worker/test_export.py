@@ -61,7 +61,7 @@ def test_names_from_outside_can_not_break_the_card() -> None:
     ],
 )
 def test_the_card_names_the_pipeline_that_the_model_is_for(task: str, family: str, tag: str) -> None:
-    columns = {role.name: role.name for role in TASKS[task].inputs[0]}
+    columns: dict[str, str | list[str]] = {role.name: role.name for role in TASKS[task].inputs[0]}
     spec = RunSpec(dataset="a" * 12, task=task, columns=columns, max_length=64)
     rows = {"train": 8, "validation": 1, "test": 1}
 

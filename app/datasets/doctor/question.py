@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound, Problem
 from app.datasets.doctor.base import Asked
 from app.datasets.parts import part_named
 
@@ -15,19 +15,19 @@ def asked_of(
 ) -> Asked:
     """`profile`: of profile.json. `text` and `label`: as chosen; empty or None: as guessed, but a label "" is none.
 
-    Raises Invalid for a column that is not there and where no text column can be guessed.
+    Raises NotFound for a column that is not there, Invalid where no text column can be guessed.
     """
     about, roles = profile.get("columns", {}), profile.get("roles", {})
     texts = tuple(text) or _guessed(profile, roles)
     if label is None and not _without_label(roles):
         label = profile.get("label")
-    problems = [
+    problems: list[Problem] = [
         {"where": name, "message": f"is no column; there are: {', '.join(columns)}"}
         for name in (*texts, *([label] if label else []))
         if name not in columns
     ]
     if problems:
-        raise Invalid.from_problems("The data set has no such column", problems)  # type: ignore[arg-type]
+        raise NotFound.from_problems("The data set has no such column", problems)
     if not texts:
         raise Invalid(f"Say which column holds the texts; there are: {', '.join(columns)}.")
     if label in texts:

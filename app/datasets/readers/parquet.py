@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ _BUFFER = 2**20
 MAX_RATIO = 500
 _SURELY_SMALL = 256 * 2**20
 _MAX_GROUP = 4 * 2**30
+_SMALL_GROUP = 32 * 2**20
+_BATCH_BYTES = 64 * 2**20
 _HELP = "Keep the columns with texts, labels, numbers and lists of them."
 
 
@@ -36,10 +39,13 @@ class ParquetTable:
 
         self._size = path.stat().st_size
         self._rows = self._total = 0
+        self._path = path
         try:
             # Texts come as dictionaries, where the file has them so: a batch may say one long text many times.
-            names = _texts(pq.read_schema(path))
-            self._file = pq.ParquetFile(path, read_dictionary=names, buffer_size=_BUFFER, pre_buffer=False)
+            self._texts = _texts(pq.read_schema(path))
+            self._file = pq.ParquetFile(
+                path, read_dictionary=self._texts, buffer_size=_BUFFER, pre_buffer=False
+            )
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _damaged() from error
         try:
@@ -66,7 +72,7 @@ class ParquetTable:
 
         chars, most = 0, max(_SURELY_SMALL, MAX_RATIO * self._size)
         try:
-            for batch in self._file.iter_batches(batch_size=max(1, BATCH * 16 // (16 + len(self.names)))):
+            for batch in self._batches():
                 columns = [
                     _cells_of(column, name) for name, column in zip(self.names, batch.columns, strict=True)
                 ]
@@ -85,6 +91,30 @@ class ParquetTable:
                     yield cells, self._rows
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(self._rows + 1) from error
+
+    def _batches(self) -> "Iterator[pyarrow.RecordBatch]":
+        rows = max(1, BATCH * 16 // (16 + len(self.names)))
+        for group in range(self._file.num_row_groups):
+            if self._file.metadata.row_group(group).total_byte_size <= _SMALL_GROUP:
+                yield from self._file.iter_batches(batch_size=rows, row_groups=[group])
+            else:
+                yield from self._of_large_group(group, rows)
+
+    def _of_large_group(self, group: int, rows: int) -> "Iterator[pyarrow.RecordBatch]":
+        """Texts as they are: the reader of dictionaries keeps every text of a row group that it has seen.
+
+        The dictionary of a column is there from its first row on, and no text that is not in it can be said again and again:
+        the longest one bounds what a batch takes.
+        """
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        first = self._file.iter_batches(batch_size=1, row_groups=[group], columns=self._texts)
+        dictionaries = [column.dictionary for batch in islice(first, 1) for column in batch.columns]
+        longest = max((pc.max(pc.binary_length(one)).as_py() or 0 for one in dictionaries), default=0) or 1
+        rows = max(1, min(rows, _BATCH_BYTES // (longest * max(1, len(self._texts)))))
+        with pq.ParquetFile(self._path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            yield from file.iter_batches(batch_size=rows, row_groups=[group])
 
     def _check_size(self) -> None:
         metadata = self._file.metadata
@@ -116,9 +146,8 @@ class ParquetTable:
 def _texts(schema: "pyarrow.Schema") -> list[str]:
     import pyarrow.types as kinds
 
-    return [
-        field.name for field in schema if kinds.is_string(field.type) or kinds.is_large_string(field.type)
-    ]
+    are_texts = (kinds.is_string, kinds.is_large_string, kinds.is_string_view)
+    return [field.name for field in schema if any(is_one(field.type) for is_one in are_texts)]
 
 
 def _names(schema: "pyarrow.Schema") -> list[str]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from app.core.strict import Strict
+from app.core.strict import Strict, one_of
 from app.datasets.rows import ROW_ID
 from app.datasets.steps.base import Column, Step, rows_text
 
@@ -32,6 +32,8 @@ class Cell(Strict):
 class Edit(Step):
     """Each of `cells` gets its value (of two for the same cell the later one counts), the rows of `drop` are left out, those of
     `add` come behind all others; a column that an added row doesn't name is empty in it."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": one_of("cells", "drop", "add")})
 
     kind: Literal["edit"]
     cells: list[Cell] = Field(default=[], max_length=MAX_CELLS)
