@@ -1,7 +1,6 @@
 """Pages: the data sets; upload, preview, other ways of reading, delete."""
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
@@ -144,7 +143,6 @@ def dataset_context(
     roles = profile.get("roles", {})  # a profile of an earlier Headstart has none
     chosen = chosen_columns(view, text, label)
     page = services.datasets.rows(view["id"], 0, PREVIEW_ROWS) if ready else None
-    asked = urlencode({name: value for name, value in (("text", text), ("label", label)) if value})
     users = [row for row in show.run_rows(services) if row["dataset"] == view["id"]]
     return {
         "dataset": view,
@@ -153,7 +151,6 @@ def dataset_context(
         "profile": profile.get("columns", {}),
         "users": users,
         "edits": services.edits.look(view["id"]) if ready else None,
-        "of_columns": f"?{asked}" if asked else "",
         "back": f"/data/{view['id']}",
         "frees": folder_bytes(services.files.dataset(view["id"])),
         "entities": entities.preview(page["items"], roles) if page else [],

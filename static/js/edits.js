@@ -10,6 +10,7 @@ export class Edits {
     this.last = Promise.resolve()
     this.waiting = 0
     this.bar = document.querySelector("[data-edits]")
+    addEventListener("beforeunload", (event) => { if (this.stuck) event.preventDefault() })
     this.bar?.addEventListener("submit", (event) => {
       const what = event.target.dataset.edit
       if (!what) return
@@ -29,7 +30,7 @@ export class Edits {
   // Keeps a change; the answer has its rows as they are then, none if the next change is already on its way. Throws what the server says.
   change(body) {
     return this.queue(async () => {
-      const told = await this.ask("", { ...body, expected: this.expected })
+      const told = await this.insist("", { ...body, expected: this.expected })
       this.show(told)
       return this.waiting > 1 ? { ...told, rows: [] } : told
     })
@@ -60,8 +61,28 @@ export class Edits {
 
   ask(path, body) {
     const options = { method: "POST" }
-    if (body) Object.assign(options, { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } })
+    if (body) {
+      const text = JSON.stringify(body)
+      // Whoever presses a link while a field is open leaves the page; the change is sent all the same.
+      Object.assign(options, { body: text, headers: { "Content-Type": "application/json" }, keepalive: text.length < 20_000 })
+    }
     return askJson(this.address + path, options)
+  }
+
+  // While Headstart does not answer, a change waits here. Rows that are added wait in their form.
+  async insist(path, body) {
+    for (;;) {
+      try {
+        const told = await this.ask(path, body)
+        this.stuck = false
+        return told
+      } catch (error) {
+        this.stuck = error.status === undefined && !body.add
+        if (!this.stuck) throw error
+        this.problem(`${error.message} What you changed is sent as soon as it does.`)
+        await new Promise((done) => { setTimeout(done, 2000) })
+      }
+    }
   }
 
   problem(text) {

@@ -92,6 +92,7 @@ export class Grid {
     this.window.style.setProperty("--shift", `${HEAD + first * HEIGHT - scroller.top}px`)
     if (this.editor.open) this.editor.place(this.box(this.editing.place, this.editing.column))
     this.mark()
+    if (this.editsSoon && windows.at(this.place)) this.edit()
   }
 
   makeRow() {
@@ -145,6 +146,7 @@ export class Grid {
   go(place, column = this.column) {
     this.place = Math.min(Math.max(0, place), Math.max(0, this.scroller.total - 1))
     this.column = Math.min(Math.max(0, column), this.setup.columns.length - 1)
+    this.editsSoon = false
     this.scroller.show(this.place)
     const [left, right] = [this.lefts[this.column], this.lefts[this.column + 1]]
     const { view } = this
@@ -162,6 +164,7 @@ export class Grid {
 
   edit() {
     const row = this.windows.at(this.place)
+    this.editsSoon = !row // once it is here
     if (!row) return
     if (row.dropped) return this.actions.refuse("This row is to be dropped: press Del to keep it, then edit it.")
     const name = this.setup.columns[this.column]
