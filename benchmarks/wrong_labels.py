@@ -61,7 +61,7 @@ def main() -> None:
             "words alone": opinions[:1],
             "the last layer alone": opinions[1:2],
             "words and the last layer": opinions[:2],
-            "words and two layers (the product)": opinions,
+            "words and all layers (the product)": opinions,
         }
         print(f"seed {seed}, {planted.sum()} planted, {time.monotonic() - began:.0f} s")
         for way, some in ways.items():

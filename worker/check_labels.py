@@ -25,6 +25,8 @@ from app.core.files import Files
 from app.core.label_checks import LostCheck
 from app.core.settings import Settings
 from app.core.spec import RunSpec
+from app.models.starter import STARTER
+from app.models.starter import TITLE as STARTER_TITLE
 from app.tasks import suspects, task
 from app.tasks.examples import Examples, load_examples
 from app.tasks.suspects import Summary, Suspect
@@ -73,6 +75,7 @@ class LabelSearch:
         self.spec = RunSpec.model_validate(run.spec)
         # Where a run began with another's model, that one may have seen these labels: the first of the chain has not.
         self.root = str((bases[-1].spec if bases else run.spec)["model"])
+        self.root_title = STARTER_TITLE if self.root == STARTER else self.root.split(":", 1)[-1]
         self.alone = not bases
 
     def run(self) -> None:
@@ -117,7 +120,7 @@ class LabelSearch:
         opinions = [wrong_labels.cross_fitted(judge, fold_of, len(names), tell)]
         means = self._means(texts, notes)
         if means is not None:
-            by.append(f"the pre-trained model {self.root.split(':', 1)[-1]}, without what this run learned")
+            by.append(f"the pre-trained model {self.root_title}, without what this run learned")
             tell = self.said.part("learning from what the pre-trained model says", HEAD)
             for layer in means:
                 judge = wrong_labels.by_features(layer, labels, len(names))
@@ -145,7 +148,7 @@ class LabelSearch:
         from app.models.hub import fetch
         from worker.frozen_means import TooSlow, frozen_means
 
-        tell = self.said.part(f"reading the texts with {self.root.split(':', 1)[-1]}", READING)
+        tell = self.said.part(f"reading the texts with {self.root_title}", READING)
         catalog = ModelCatalog(self.settings, lambda run_id: finished_run(self.database, self.files, run_id))
         assert self.spec.max_length is not None
         try:

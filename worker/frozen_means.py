@@ -1,6 +1,6 @@
 """What a frozen pre-trained model says of texts: the means of its token vectors, at its end and below.
 
-The last blocks know best what the model was trained for, those at two thirds of the depth what a text is about otherwise.
+The last block knows best what the model was trained for, those below what else there is to say of a text.
 """
 
 import time
@@ -19,7 +19,7 @@ from worker.transfer.pooling import mean_of
 
 BATCH = 32
 TRIED = 4  # batches after which it is known how long all of them take
-DEPTH = 2 / 3  # of the second layer that is read
+DEPTHS = (1.0, 0.85, 2 / 3, 0.5)  # of the layers that are read: all there are are 1
 MOST_TOKENS = 256  # of a text: what it is about is said by then
 
 Texts = list[str] | list[tuple[str, str]]
@@ -37,8 +37,7 @@ class TooSlow(Exception):
 def frozen_means(
     folder: Path, texts: Texts, max_length: int, most_seconds: float, tell: Callable[[float], None]
 ) -> Means:
-    """float32 (2, texts, width): of the last block, and of the one at DEPTH; on the CPU, where a training beside it loses no memory
-    of its GPU. `tell(share done)`.
+    """float32 (DEPTHS, texts, width), on the CPU, where a training beside it loses no memory of its GPU. `tell(share done)`.
 
     Raises TooSlow; Invalid of kind "model" for a folder that is none.
     """
@@ -58,18 +57,18 @@ def frozen_means(
         batch = collate(encoded, rows, padding, device)
         with torch.inference_mode():
             hidden = trunk(**batch, output_hidden_states=True)["hidden_states"]
-            read = hidden[-1], hidden[round(DEPTH * (len(hidden) - 1))]
+            read = [hidden[round(depth * (len(hidden) - 1))] for depth in DEPTHS]
             means: Means = torch.stack([mean_of(one.float(), batch) for one in read]).numpy()
         return means
 
     for done, rows in enumerate(batches, 1):
         means = np.concatenate(in_parts(read, rows), axis=1)
         if found is None:
-            found = np.empty((2, len(texts), means.shape[2]), np.float32)
+            found = np.empty((len(DEPTHS), len(texts), means.shape[2]), np.float32)
         found[:, rows] = means
         if done == TRIED:
             all_of_it = (time.monotonic() - began) * tokens[-1] / tokens[done - 1]
             if all_of_it > most_seconds:
                 raise TooSlow(all_of_it)
         tell(float(tokens[done - 1] / tokens[-1]))
-    return found if found is not None else np.zeros((2, 0, 1), np.float32)
+    return found if found is not None else np.zeros((len(DEPTHS), 0, 1), np.float32)

@@ -138,7 +138,7 @@ def _share_slice(group: Group, marks: Sequence[float], looks: int) -> Slice:
     elsewhere = (all_wrong - wrong) / (len(marks) - rows)
     low, high = wilson(wrong, rows)
     sure = looks * more_than_elsewhere(wrong, rows, all_wrong, len(marks)) < SURE
-    said = f"Of {_words(by, name, value, rows)} {share:.0%} are wrong, of all others {elsewhere:.0%}"
+    said = f"Of {_words(by, name, value, rows)} {100 * share:.0f} % are wrong, of all others {100 * elsewhere:.0f} %"
     said = (
         f"{said}: {'more than chance explains' if sure else 'that may be chance'}."
         if share > elsewhere

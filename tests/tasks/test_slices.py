@@ -40,7 +40,7 @@ def test_a_length_at_which_it_fails_stands_first_and_is_sure(path: Path) -> None
     assert first.low is not None and first.high is not None and first.low < 1 / 3 < first.high
     assert (
         first.sentence
-        == "Of the 75 texts of 40 to 40 words 33% are wrong, of all others 0%: more than chance explains."
+        == "Of the 75 texts of 40 to 40 words 33 % are wrong, of all others 0 %: more than chance explains."
     )
     assert {one.by for one in others} == {"length", "label"}
     assert sorted(one.rows for one in (first, *others) if one.by == "length") == [75, 75, 150]

@@ -189,7 +189,7 @@ def test_other_columns_of_the_data_make_slices(
         50,
         True,
     )
-    assert "the 60 rows with source = &#39;web&#39; 83% are wrong" in page(client, f"/runs/{run_id}")
+    assert "the 60 rows with source = &#39;web&#39; 83 % are wrong" in page(client, f"/runs/{run_id}")
 
 
 def test_the_same_run_on_corrected_data_and_what_it_changed(

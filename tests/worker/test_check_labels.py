@@ -76,10 +76,16 @@ def test_wrong_labels_are_found_after_a_run_and_the_search_can_be_stopped(
     assert not list(files.run(run.id).glob("*.part"))
 
 
-def test_without_the_pre_trained_model_words_are_compared_and_the_summary_says_so(
+def test_pairs_are_judged_too_and_without_the_pre_trained_model_the_summary_says_so(
     settings: Settings, database: Database, files: Files, real_runs: RealRuns
 ) -> None:
-    run = real_runs.train(epochs=1)
+    texts, labels = toy(120)
+    rows = [
+        f"{text},a film {row},{label}" for row, (text, label) in enumerate(zip(texts, labels, strict=True))
+    ]
+    dataset = real_runs.upload("text,text_pair,label\n" + "\n".join(rows))
+    columns = {"text": "text", "text_pair": "text_pair", "label": "label"}
+    run = real_runs.train(dataset=dataset, task="pair", columns=columns, epochs=1)
     assert settings.models_dir is not None
     (settings.models_dir / "tiny" / "model.safetensors").unlink()
     request(database, run.id)
@@ -87,5 +93,7 @@ def test_without_the_pre_trained_model_words_are_compared_and_the_summary_says_s
     assert LabelJobs(settings).once()
 
     assert found(database, run.id).error is None
-    summary = suspects.page(files.run(run.id) / suspects.FILE).summary
-    assert len(summary.notes) == 1 and "only words were compared" in summary.notes[0]
+    page = suspects.page(files.run(run.id) / suspects.FILE)
+    assert len(page.summary.notes) == 1 and "only words were compared" in page.summary.notes[0]
+    assert [one.split(" ")[0] for one in page.summary.by] == ["words", "the"]
+    assert all(item["second"].startswith("a film ") for item in page.items)
