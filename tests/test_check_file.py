@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.core.errors import Invalid
+from app.core.errors import HeadstartError
 from tests.datasets.doctor.conftest import labelled
 
 
@@ -42,7 +42,7 @@ def test_an_error_is_code_1_and_names_lines(tmp_path: Path) -> None:
 )
 def test_what_can_not_be_checked_is_said(tmp_path: Path, more: list[str], message: str) -> None:
     done = CliRunner().invoke(cli, ["check", write(tmp_path / "good.csv", labelled(30)), *more])
-    assert isinstance(done.exception, Invalid) and message in done.exception.message
+    assert isinstance(done.exception, HeadstartError) and message in done.exception.message
 
 
 def test_without_a_label_the_texts_alone_are_checked(tmp_path: Path) -> None:

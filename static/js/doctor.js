@@ -23,8 +23,6 @@ async function show(address, focus) {
   place.innerHTML = part
   if (focus) document.getElementById(focus)?.focus({ preventScroll: true })
   if (examining && !place.querySelector("[data-examining]")) announce("The data is examined.")
-  // Back from another page: the browser shows it as it was left, with the buttons pressed.
-  addEventListener("pageshow", ({ persisted }) => { if (persisted) show(location.href) })
   watch()
 }
 
@@ -50,7 +48,12 @@ if (place) {
     const form = event.target.closest("form[data-part]")
     if (!form) {
       // One click is one step, however often it is pressed. Later: a button that is disabled now would not be sent.
-      setTimeout(() => { for (const button of event.target.querySelectorAll("button")) button.disabled = true })
+      setTimeout(() => {
+        for (const button of event.target.querySelectorAll("button")) button.disabled = true
+        // A fix of a million rows takes seconds.
+        if (event.submitter?.name === "fix") event.submitter.textContent = "Working …"
+        announce("Working …")
+      })
       return
     }
     event.preventDefault()

@@ -39,3 +39,23 @@ def test_from_a_finding_to_a_new_version_and_back(context: BrowserContext, tmp_p
     part.get_by_role("button", name="Undo").first.press("Enter")
     expect(page.locator("#finding-duplicates")).to_contain_text("3 of 63 rows")
     page.close()
+
+
+def test_train_validation_and_test_are_chosen_together(context: BrowserContext, tmp_path: Path) -> None:
+    rows = labelled(90)
+    files = []
+    for name, some in {"train.csv": rows[:60], "dev.tsv": rows[60:75], "test.csv": rows[75:]}.items():
+        mark = "\t" if name.endswith(".tsv") else ","
+        path = tmp_path / name
+        path.write_text(f"text{mark}label\n" + "".join(f"{text}{mark}{label}\n" for text, label in some))
+        files.append(path)
+    page = context.new_page()
+    page.goto("/data")
+    page.set_input_files("input[type=file]", files)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("train.csv + dev.tsv + test.csv")
+    expect(page.locator("main")).to_contain_text("90 rows")
+    expect(page.locator("[data-doctor]")).to_contain_text("parts by split")
+
+    page.get_by_role("button", name="New run").click()
+    expect(page.locator("select[name=split]")).to_have_value("files")
+    page.close()

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.core.spec import RandomSplit
 from app.datasets.doctor.base import (
     NO_PART,
     TRAIN,
@@ -73,7 +74,7 @@ class NearDuplicates(Check):
         labels = rows.labels[positions]
         starts = np.flatnonzero(first)
         mixed = int((np.minimum.reduceat(labels, starts) != np.maximum.reduceat(labels, starts)).sum())
-        chance = "" if rows.asked.part else " A split by chance may train on one and test on the other."
+        chance = "" if rows.asked.part else _by_chance(rows, positions, groups)
         unlike = (
             f" In {mixed:,} of the {len(starts):,} groups the labels differ."
             if mixed and rows.asked.label
@@ -114,6 +115,24 @@ class Leaks(Check):
             return []
         positions, groups = groups_of(rows.texts, (rows.texts != 0) & (rows.parts != NO_PART))
         return _across(rows, positions, groups, np.array([""] * len(positions)), "leaks", "")
+
+
+def _by_chance(rows: Rows, positions: "np.ndarray", groups: "np.ndarray") -> str:
+    """How many rows a random split tests on that are nearly the same as one it trains on: what is to be expected, for it joins
+    only texts that are the same."""
+    import numpy as np
+
+    texts, counts = np.unique(rows.texts, return_counts=True)
+    copies = counts[np.searchsorted(texts, rows.texts[positions])]
+    held = 1 - RandomSplit().train
+    alike = np.bincount(groups)[groups]
+    expected = round(float((copies * held * (1 - held ** (alike - 1))).sum()))
+    if not expected:
+        return " A split by chance may train on one and test on the other."
+    return (
+        f" A random split would test on about {rows_text(expected)} that {'is' if expected == 1 else 'are'} nearly the same as one "
+        "it trains on: the figures of a run would be too good."
+    )
 
 
 def _leaks(rows: Rows, of_position: dict[int, tuple[int, float]], said: str) -> list[Found]:

@@ -1,5 +1,14 @@
 """Nearly the same texts, and what leaks from train to test."""
 
+import re
+from pathlib import Path
+
+import pyarrow as pa
+
+from app.core.files import Files
+from app.core.spec import RandomSplit
+from app.datasets.rows import ROW_ID
+from app.datasets.split import split
 from app.datasets.steps import Drop, Put
 from tests.datasets.doctor.conftest import Doctor, labelled
 
@@ -11,7 +20,7 @@ def test_a_text_with_another_ending_or_one_other_word_is_nearly_the_same(doctor:
     assert seen.rows("near-duplicates") == {4, 80, 9, 81}
     assert seen.report.step("near-duplicates", "keep-first") == Drop(kind="drop", rows=[80, 81])
     assert seen.notes("near-duplicates")[80] == "100 % alike"
-    assert "split by chance" in seen.found["near-duplicates"]["message"]
+    assert "A random split would test on about 1 row" in seen.found["near-duplicates"]["message"]
 
 
 def test_letters_by_one_template_are_found_together_and_soon(doctor: Doctor) -> None:
@@ -27,6 +36,36 @@ def test_letters_by_one_template_are_found_together_and_soon(doctor: Doctor) -> 
 def test_short_texts_are_not_compared(doctor: Doctor) -> None:
     rows = [[f"good {place}", "a" if place % 2 else "b"] for place in range(50)]
     assert "near-duplicates" not in doctor(["text", "label"], rows).found
+
+
+def test_what_a_random_split_would_test_on_is_foretold(doctor: Doctor, tmp_path: Path) -> None:
+    rows = labelled(400)
+    rows += [[f"{text} !", label] for text, label in rows[:200]]
+    rows += rows[:50]  # letter by letter: these share a part
+    seen = doctor(["text", "label"], rows)
+    told = re.search(
+        r"would test on about (\d+) rows that are nearly", seen.found["near-duplicates"]["message"]
+    )
+    assert told is not None
+
+    texts, labels = zip(*rows, strict=True)
+    table = pa.table({ROW_ID: list(range(len(rows))), "text": texts, "label": labels})
+    held = []
+    for seed in range(8):
+        files = Files(tmp_path / str(seed))
+        files.dataset("a" * 12).mkdir(parents=True)
+        parts = split(files, "a" * 12, table, ["text"], "label", RandomSplit(seed=seed))
+        trained = {
+            text.removesuffix(" !") for text, part in zip(texts, parts, strict=True) if part == "train"
+        }
+        held.append(
+            sum(
+                text.removesuffix(" !") in trained
+                for text, part in zip(texts, parts, strict=True)
+                if part != "train"
+            )
+        )
+    assert abs(int(told[1]) - sum(held) / len(held)) < 6
 
 
 def test_copies_in_train_and_test_leak(doctor: Doctor) -> None:
