@@ -100,10 +100,16 @@ class Journal:
         self.done: list[Action] = []
         self.undone: list[Action] = []
         self.lines = 0
+        self.size = 0  # bytes of whole lines in the file
         self.lowest = 0  # the number of the row that was added last
+        self._pending: Pending | None = None
 
     def take(self, line: Action) -> None:
         self.lines += 1
+        if "undo" in line or "redo" in line or "discard" in line:
+            self._pending = None
+        elif self._pending is not None:
+            self._pending.do(line)
         if "undo" in line:
             self.undone.append(self.done.pop())
         elif "redo" in line:
@@ -115,7 +121,10 @@ class Journal:
 
     @property
     def pending(self) -> Pending:
-        return fold(self.done)
+        """What `done` comes to; it follows the lines that are taken, and is not to be changed otherwise."""
+        if self._pending is None:
+            self._pending = fold(self.done)
+        return self._pending
 
 
 def fold(actions: Iterable[Action]) -> Pending:
@@ -135,28 +144,31 @@ def read(path: Path) -> Journal | None:
     except FileNotFoundError:
         return None
     journal = None
-    for line in data[: data.rfind(b"\n") + 1].splitlines():
+    size = data.rfind(b"\n") + 1
+    for line in data[:size].splitlines():
         told = json.loads(line)
         if journal is None:
             journal = Journal(told["journal"], told["version"])
         else:
             journal.take(told)
+    if journal is not None:
+        journal.size = size
     return journal
 
 
 def append(path: Path, journal: Journal, line: Action) -> None:
     """Takes `line` into the journal, first on the disk. Only for who holds the data set's lock."""
+    data = _line(line)
     if not journal.lines:
-        first = {"journal": journal.id, "version": journal.version}
-        _write(path.with_suffix(".part"), _line(first) + _line(line), "wb")
+        data = _line({"journal": journal.id, "version": journal.version}) + data
+        _write(path.with_suffix(".part"), data, "wb")
         os.replace(path.with_suffix(".part"), path)
         sync(path.parent)
     else:
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):  # cut off by a crash
-            os.truncate(path, whole)
-        _write(path, _line(line), "ab")
+        if path.stat().st_size > journal.size:  # cut off by a crash
+            os.truncate(path, journal.size)
+        _write(path, data, "ab")
+    journal.size += len(data)
     journal.take(line)
 
 
