@@ -142,6 +142,7 @@ def test_rows_and_runs_that_are_no_suspects(
 
 def test_the_page_works_without_scripts(client: TestClient, searched: str) -> None:
     text = page(client, f"/runs/{searched}")
+    assert "Review the 3 suspects" in text  # with the results
     assert "About 3 of 60 labels are likely wrong" in words(text) and "Of 90 rows 60 were looked at." in text
     response = client.post(
         f"/runs/{searched}/suspects/7", data={"label": "positive", "at": "0"}, follow_redirects=False
