@@ -18,12 +18,18 @@ class Table:
         self._files, self._edits, self._searches = files, edits, Searches()
 
     def window(
-        self, dataset_id: str, offset: int, limit: int, query: Query | None = None, changed: bool = False
+        self,
+        dataset_id: str,
+        offset: int,
+        limit: int,
+        query: Query | None = None,
+        changed: bool = False,
+        cut: int | None = None,
     ) -> dict[str, Any]:
         """Rows offset … offset+limit of those that `query` means, the added ones behind the others.
 
         A row counts by what is saved, or by what it was when it was added, so that it stays in its place while it is edited. `changed`: only
-        rows that have an edit. `rows`: how many there are; `total`: how many are meant. Raises NotFound; Conflict unless the data
+        rows that have an edit. `cut`: so many characters of each cell at most; `cut` of a row names the cells that have more. `rows`: how many there are; `total`: how many are meant. Raises NotFound; Conflict unless the data
         set is ready. A column that is not there is NotFound too.
         """
         query = query or Query()
@@ -65,7 +71,7 @@ class Table:
             "rows": version.rows + len(pending.added),
             "total": saved + len(new),
             "columns": version.columns,
-            "items": items,
+            "items": [{**one, **_shortened(one, cut)} for one in items],
         }
 
     def _changed(
@@ -78,3 +84,8 @@ class Table:
             key=lambda one: int(one["position"]),
         )
         return len(meant), meant[offset : offset + limit]
+
+
+def _shortened(row: dict[str, Any], cut: int | None) -> dict[str, Any]:
+    longer = [name for name, cell in row["cells"].items() if cut is not None and len(cell) > cut]
+    return {"cells": {**row["cells"], **{name: row["cells"][name][:cut] for name in longer}}, "cut": longer}

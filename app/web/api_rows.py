@@ -25,6 +25,7 @@ def rows(
     column: Annotated[str | None, Query(max_length=1000, description="only rows with `value` here")] = None,
     value: Annotated[str, Query(max_length=1000, description="empty: rows without a value")] = "",
     changed: Annotated[bool, Query(description="only rows that have an edit")] = False,
+    cut: Annotated[int | None, Query(ge=1, le=10**6, description="characters of a cell at most")] = None,
 ) -> dict[str, Any]:
     """A window of the rows, each with its permanent row_id and its line in the file. With `edits`, rows that are not saved yet come
     last, with negative ids, and `total` says how many rows the search found; it needs `edits`."""
@@ -35,7 +36,7 @@ def rows(
     if edits:
         if version is not None:
             raise Conflict("Edits are of the current version: leave out version, or edits.")
-        return services.table.window(dataset_id, offset, limit, wanted, changed)
+        return services.table.window(dataset_id, offset, limit, wanted, changed, cut)
     if changed or not wanted.is_all:
         raise Conflict("Searching is done in the current version: add edits=true.")
     return services.datasets.rows(dataset_id, offset, limit, version)

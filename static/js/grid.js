@@ -27,6 +27,8 @@ export class Grid {
     view.addEventListener("keydown", (event) => this.key(event))
     this.window.addEventListener("mousedown", (event) => this.press(event))
     this.window.addEventListener("dblclick", () => this.edit())
+    // A finger: the second touch of a cell edits it.
+    this.window.addEventListener("click", (event) => { if (event.pointerType === "touch" && this.again) this.edit() })
   }
 
   head() {
@@ -158,8 +160,11 @@ export class Grid {
   press(event) {
     const cell = event.target.closest("[role=gridcell], [role=rowheader]")
     if (!cell || event.target.closest(".cell-editor")) return
-    const nth = [...cell.parentElement.children].indexOf(cell) - 1
-    this.go(Number(cell.parentElement.dataset.place), Math.max(0, nth))
+    const nth = Math.max(0, [...cell.parentElement.children].indexOf(cell) - 1)
+    const place = Number(cell.parentElement.dataset.place)
+    this.again = place === this.place && nth === this.column && this.pressed === true
+    this.pressed = true
+    this.go(place, nth)
   }
 
   edit() {
@@ -167,6 +172,10 @@ export class Grid {
     this.editsSoon = !row // once it is here
     if (!row) return
     if (row.dropped) return this.actions.refuse("This row is to be dropped: press Del to keep it, then edit it.")
+    if (row.cut?.length) { // a long text has to be here as a whole
+      this.windows.whole(this.place).then((whole) => { if (whole && whole === this.windows.at(this.place)) this.edit() }, (error) => this.actions.refuse(error.message))
+      return
+    }
     const name = this.setup.columns[this.column]
     this.editing = { place: this.place, column: this.column }
     this.editor.begin({

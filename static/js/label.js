@@ -90,6 +90,7 @@ if (panel) {
     part("place").textContent = ended || !total ? `${count(total)} texts` : `text ${count(nth + 1)} of ${count(total)}`
     panel.classList.toggle("dropped", Boolean(row?.dropped))
     if (ended || !row) return
+    if (row.cut?.length) windows.whole(place).then((whole) => { if (whole && whole === now()) show() }, (error) => tell(error.message))
     const many = setup.text.length > 1
     texts.replaceChildren(...setup.text.map((name) => {
       const text = Object.assign(document.createElement("p"), { className: "label-text", dir: "auto" })

@@ -86,6 +86,9 @@ if (panel) {
     send({ cells: [{ row: row.row_id, column, value, before }] })
   }
 
+  // A long text comes as a whole when the keyboard stays on it.
+  const readSoon = later(200, (place) => windows.whole(place).then(() => grid.draw(), (error) => announce(error.message)))
+
   const grid = new Grid(panel.querySelector("[data-view]"), windows, setup, {
     write,
     refuse,
@@ -113,9 +116,12 @@ if (panel) {
       const [about, text] = reader.children
       const where = row.added ? "new row" : `row ${count(row.position + 1)}${row.line ? ` · line ${count(row.line)} of the file` : ""}`
       about.textContent = row.dropped ? `${where} · to be dropped` : where
+      if (row.cut?.length && !row.asked) {
+        row.asked = true
+        readSoon(place)
+      }
       const shown = (setup.text.length ? setup.text : setup.columns).map((name) => row.cells[name]).join("\n")
       if (text.textContent !== shown) text.textContent = shown
-      if (place !== undefined) reader.dataset.place = place
     },
   })
 

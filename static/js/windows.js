@@ -3,6 +3,7 @@ import { askJson } from "./http.js"
 
 const SIZE = 100
 const KEPT = 60 // pages
+const CUT = 2000 // characters of a cell; the whole of a row is asked for by itself
 
 export class Windows {
   constructor(address, onPage, onProblem) {
@@ -57,16 +58,29 @@ export class Windows {
     for (const number of wanted) if (!this.pages.has(number)) this.fetch(number)
   }
 
+  // The row at a place with the whole of its cells; null if it is not there any more. Throws what the server says.
+  async whole(place) {
+    const row = this.at(place)
+    if (!row?.cut?.length) return row ?? null
+    const age = this.age
+    const { items: [found] } = await this.read(place, 1, {})
+    if (age !== this.age || found?.row_id !== row.row_id) return null
+    for (const name of row.cut) if (found.cells[name].startsWith(row.cells[name])) row.cells[name] = found.cells[name]
+    row.cut = []
+    return row
+  }
+
+  read(offset, limit, more, signal) {
+    const query = new URLSearchParams({ ...Object.fromEntries(this.query), edits: true, offset, limit, ...more })
+    return askJson(`${this.address}?${query}`, { signal })
+  }
+
   async fetch(number) {
     const page = { items: null, asking: new AbortController() }
     const age = this.age
     this.pages.set(number, page)
-    const query = new URLSearchParams(this.query)
-    query.set("edits", "true")
-    query.set("offset", number * SIZE)
-    query.set("limit", SIZE)
     try {
-      const told = await askJson(`${this.address}?${query}`, { signal: page.asking.signal })
+      const told = await this.read(number * SIZE, SIZE, { cut: CUT }, page.asking.signal)
       if (age !== this.age) return
       page.items = told.items
       this.total = told.total

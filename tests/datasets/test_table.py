@@ -58,6 +58,14 @@ def test_rows_are_found_by_id_after_others_went(desk: Desk) -> None:
     assert [(one["row_id"], one["position"], one["line"]) for one in told["rows"]] == [(3, 1, 5)]
 
 
+def test_long_cells_are_cut_where_that_is_asked(desk: Desk) -> None:
+    desk.do(cells=[{"row": 1, "column": "text", "value": "é" * 30, "before": "text number 1 of many"}])
+    rows = desk.table.window(desk.id, 0, 2, cut=21)["items"]
+    assert [one["cut"] for one in rows] == [[], ["text"]]
+    assert rows[1]["cells"]["text"] == "é" * 21 and rows[1]["saved"]["text"] == "text number 1 of many"
+    assert desk.table.window(desk.id, 1, 1)["items"][0]["cells"]["text"] == "é" * 30
+
+
 def test_what_is_not_there_is_told(desk: Desk) -> None:
     with pytest.raises(NotFound, match="lable: is no column"):
         desk.table.window(desk.id, 0, 9, Query(column="lable"))

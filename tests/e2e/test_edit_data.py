@@ -82,6 +82,27 @@ def test_a_label_by_a_keystroke_its_undo_and_a_version(context: BrowserContext, 
     page.close()
 
 
+def test_a_long_text_is_edited_as_a_whole(context: BrowserContext, served: Served) -> None:
+    long = "word " * 3000
+    content = "text,label\n" + "".join(f"{number} {long}end,a\n" for number in range(3))
+    dataset = served.call("PUT", "/api/datasets?name=long.csv", content.encode())["id"]
+    page = context.new_page()
+    page.goto(f"/data/{dataset}/rows")
+    page.get_by_role("grid").focus()
+    for key in ("ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    field = page.get_by_role("textbox", name="text of row 1")
+    expect(field).to_have_value(f"0 {long}end")
+    field.press("End")
+    field.press("Control+End")
+    field.press_sequentially("ing")
+    field.press("Enter")
+    expect(page.locator("[data-edits]")).to_contain_text("1 in text")
+    (row,) = served.call("GET", f"/api/datasets/{dataset}/rows?limit=1&edits=true")["items"]
+    assert row["cells"]["text"] == f"0 {long}ending"
+    page.close()
+
+
 def test_what_another_tab_changed_is_not_written_over(browser: Browser, served: Served) -> None:
     dataset = upload(served, 9, "tabs.csv")
     page = browser.new_page()  # without the fixture's ear: Chromium notes the refusal on the console
