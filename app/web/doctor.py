@@ -11,6 +11,7 @@ from fastapi import Depends, Query
 from app.core.errors import HeadstartError, Invalid, NotFound
 from app.datasets.doctor.base import Asked
 from app.datasets.doctor.question import asked_of
+from app.datasets.journal import unsaved
 from app.web.services import Services
 
 PAGE = 10  # rows of a finding at a time on the page
@@ -108,6 +109,7 @@ def context(
         "opened": None,
         "problem": "",
         "history": services.versions.history(view["id"]),
+        "unsaved": unsaved(changes) if (changes := services.edits.look(view["id"])["changes"]) else "",
     }
     try:
         shown["doctor"] = look(services, view, wanted, again)

@@ -53,7 +53,7 @@ export class Grid {
 
   widths() {
     const narrow = this.view.clientWidth < 620
-    const [first, label, text, other] = narrow ? [58, 112, 250, 120] : [76, 160, 420, 150]
+    const [first, label, text, other] = narrow ? [74, 112, 250, 120] : [92, 160, 420, 150]
     const wide = this.setup.columns.map((name) => name === this.setup.label ? label : this.setup.text.includes(name) ? text : other)
     const spare = this.view.clientWidth - first - wide.reduce((sum, one) => sum + one, 0)
     if (spare > 0) {

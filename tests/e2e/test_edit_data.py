@@ -1,13 +1,16 @@
 """Editing in a browser, by keyboard: a label in the table of all rows, its undo, a version; and texts labelled one at a time."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Route, expect
 
 from tests.serving import Served
+from tests.waiting import until
 
 expect.set_options(timeout=120_000)  # ends a hang; a busy machine takes its time
+MANY = 1_000_000
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
@@ -79,6 +82,54 @@ def test_a_label_by_a_keystroke_its_undo_and_a_version(context: BrowserContext, 
     page.get_by_label("go to row number").press("Enter")
     expect(grid).to_have_attribute("aria-activedescendant", "cell-4320-1")
     expect(page.locator("#cell-4320-1")).to_have_text("text number 4320 of many")
+    page.close()
+
+
+def test_a_million_rows_are_scrolled_through_with_few_of_them_there(
+    context: BrowserContext, served: Served
+) -> None:
+    dataset = upload(served, 9, "million.csv")
+    page = context.new_page()
+    asked: list[int] = []
+
+    def window(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        offset, limit = (int(query[name][0]) for name in ("offset", "limit"))
+        asked.append(offset)
+        items = [
+            {
+                "row_id": row, "line": row + 2, "position": row, "dropped": False, "added": False, "saved": {}, "cut": [],
+                "cells": {"text": f"text {row}", "label": "a"},
+            }
+            for row in range(offset, min(offset + limit, MANY))
+        ]  # fmt: skip
+        told = {"version": 1, "offset": offset, "rows": MANY, "total": MANY, "columns": ["text", "label"]}
+        route.fulfill(json={**told, "items": items})
+
+    page.route(re.compile(rf"/api/datasets/{dataset}/rows\?"), window)
+    page.goto(f"/data/{dataset}/rows")
+    grid = page.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-rowcount", str(MANY + 1))
+    expect(page.locator("#cell-0-1")).to_have_text("text 0")
+    grid.focus()
+    page.keyboard.press("Control+End")
+    expect(page.locator(f"#cell-{MANY - 1}-1")).to_have_text(f"text {MANY - 1}")
+    assert grid.evaluate("view => view.scrollHeight - view.clientHeight - view.scrollTop") < 2
+
+    def first() -> int:
+        return int(page.locator(".table-row:not(.head):visible").first.get_attribute("data-place") or -1)
+
+    grid.evaluate("view => { view.scrollTop = (view.scrollHeight - view.clientHeight) / 2 }")
+    expect(page.locator("#row-500000")).to_be_visible()
+    middle = first()
+    assert abs(middle - MANY // 2) < 30  # the bar is honest
+    grid.hover()
+    page.mouse.wheel(0, 340)
+    expect(page.locator(f"#row-{middle + 10}")).to_be_visible()
+    until(
+        lambda: first() - middle in (10, 11), "ten rows, though a pixel of the bar is nearly three of theirs"
+    )
+    assert page.get_by_role("row").count() < 60 and len(asked) < 20
     page.close()
 
 

@@ -82,6 +82,25 @@ def test_a_row_is_edited_dropped_and_saved_without_scripts(client: TestClient, u
     assert "<b data-edits-count>" not in page(client, address)
 
 
+def test_hostile_labels_and_columns_are_text(client: TestClient, upload: Upload) -> None:
+    rows = "".join(f"some text {n},{HOSTILE},{'x' if n % 2 else HOSTILE}\n" for n in range(20))
+    dataset = upload(f"text,<b>'\",label\n{rows}")["id"]
+    client.post(f"/api/datasets/{dataset}/edits", json={"add": [{"label": f"{HOSTILE}2"}]})
+    for name, holder in (("rows", "table"), ("label", "label")):
+        text = page(client, f"/data/{dataset}/{name}?label=label")
+        assert HOSTILE not in text and "<b>'" not in text
+        assert [one["name"] for one in setup_of(text, holder)["labels"]] == [HOSTILE, f"{HOSTILE}2", "x"]
+
+
+def test_fixes_wait_until_edits_are_saved(client: TestClient, upload: Upload) -> None:
+    dataset = upload("text,label\n" + "the same text,a\nthe same text,a\nanother text,b\n" * 5)["id"]
+    assert client.get(f"/api/datasets/{dataset}/findings").json()["state"] == "done"
+    assert "disabled" not in page(client, f"/data/{dataset}")
+    client.post(f"/api/datasets/{dataset}/edits", json={"drop": [0]})
+    text = page(client, f"/data/{dataset}/doctor")
+    assert "1 change that is not saved yet" in text and re.search(r'name="fix"[^>]* disabled', text)
+
+
 def test_discarding_and_its_undo(client: TestClient, upload: Upload) -> None:
     address = f"/data/{upload()['id']}"
     send(client, f"{address}/edits/row", row="1", do="drop")
