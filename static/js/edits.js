@@ -38,6 +38,10 @@ export class Edits {
 
   // undo, redo, discard or save; never throws.
   async move(what) {
+    const button = what === "save" ? this.bar?.querySelector("[data-edit=save] button") : null
+    if (button?.ariaDisabled === "true") return // a version of a million rows takes its time
+    const name = button?.textContent
+    if (button) Object.assign(button, { ariaDisabled: "true", textContent: "Saving …" })
     try {
       await this.queue(async () => {
         if (what === "save") {
@@ -54,8 +58,11 @@ export class Edits {
         announce({ undo: "Undone.", redo: "Made again.", discard: "Discarded; undo brings it back." }[what])
       })
     } catch (error) {
+      if (button) button.textContent = name
       announce(error.message)
       this.problem(error.message)
+    } finally {
+      if (button) button.ariaDisabled = null
     }
   }
 

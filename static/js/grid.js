@@ -207,14 +207,17 @@ export class Grid {
       this.go(this.place + moves[event.key][0], this.column + moves[event.key][1])
     } else if (command && event.key.toLowerCase() === "z") this.actions[event.shiftKey ? "redo" : "undo"]()
     else if (command && event.key.toLowerCase() === "y") this.actions.redo()
-    else if (command) return
+    else if (command) return // the browser's
     else if (event.key === "Enter" || event.key === "F2") this.edit()
     else if (event.key === "Delete" || event.key === "Backspace") { if (row && event.key === "Delete") this.actions.drop(row) }
     else if (/^[1-9]$/.test(event.key) && this.setup.columns[this.column] === this.setup.label) {
       const label = this.setup.labels[event.key - 1]
       if (row && label) this.actions.label(row, label.name)
-    } else return
+    } else {
+      if (event.key !== "/") event.stopPropagation() // whoever types a letter here does not mean the keys of page.js
+      return
+    }
     event.preventDefault()
-    event.stopPropagation() // "n" and "/" of page.js are not reached either where a key means something here
+    event.stopPropagation()
   }
 }
