@@ -60,7 +60,7 @@ def tfidf(
     seed only picks the rows of a training set that is too large. Without anything to learn from (one class,
     empty texts) the answer is that of `majority`.
     """
-    rows = _sample(len(train_texts), n_classes, seed)
+    rows = sampled(len(train_texts), n_classes, seed)
     train_labels = train_labels[rows]
     features = Features(_take(train_texts, rows), n_classes)
     present = np.unique(train_labels)
@@ -91,7 +91,7 @@ def tfidf_labels(
     """Probabilities of each label for itself, (rows, labels), of the validation rows and of `texts`: one logistic
     regression a label; the strength that all share is chosen by the log loss of the validation rows."""
     count = train_truth.shape[1]
-    rows = _sample(len(train_texts), count, seed)
+    rows = sampled(len(train_texts), count, seed)
     train_truth = train_truth[rows]
     shares = train_truth.mean(axis=0)
     features = Features(_take(train_texts, rows), count)
@@ -123,7 +123,7 @@ def tfidf_score(
     seed: int = 0,
 ) -> Numbers:
     """Scores (texts,) of a ridge regression; the strength is chosen by the squared error of the validation rows."""
-    rows = _sample(len(train_texts), 1, seed)
+    rows = sampled(len(train_texts), 1, seed)
     train_scores = train_scores[rows]
     features = Features(_take(train_texts, rows), 1)
     if features.nothing:
@@ -171,7 +171,7 @@ class Features:
         return csr_matrix(hstack([first, second, first.multiply(second), abs(first - second)]))
 
 
-def _sample(rows: int, outputs: int, seed: int) -> Labels:
+def sampled(rows: int, outputs: int, seed: int) -> Labels:
     """The training rows that are taken, in order: all, unless there are too many."""
     most = min(ROWS, max(2000, ROWS_TIMES_CLASSES // outputs))
     if rows <= most:

@@ -36,7 +36,8 @@ log = logging.getLogger("worker.check_labels")
 NICENESS = 10  # a training that goes on beside it comes first
 TELL_SECONDS = 0.5
 ORPHANED = 4
-MOST_ROWS = 50_000  # that are looked at: of more, so many at random
+# Rows that are looked at: of more, so many at random. The opinions take rows × classes of memory.
+MOST_ROWS, ROWS_TIMES_CLASSES = 50_000, 10_000_000
 MOST_KEPT = 5_000
 MOST_SECONDS = 1200.0  # that the pre-trained model may read
 ANSWERED = 512  # rows between two looks at the progress
@@ -105,10 +106,11 @@ class LabelSearch:
         self.said.part("reading the rows", (0.0, 0.0))
         examples = load_examples(DatasetStore(self.database, self.files), self.files, self.spec)
         rows, notes = len(examples), []
-        if rows > MOST_ROWS:
-            examples = _some(examples, MOST_ROWS)
-            notes.append(f"Of {rows:,} rows {MOST_ROWS:,} were looked at, drawn at random.")
         names = sorted(set(examples.labels))
+        most = min(MOST_ROWS, ROWS_TIMES_CLASSES // len(names))
+        if rows > most:
+            examples = _some(examples, most)
+            notes.append(f"Of {rows:,} rows {most:,} were looked at, drawn at random.")
         number = {label: at for at, label in enumerate(names)}
         labels = np.array([number[label] for label in examples.labels], dtype=np.int64)
         texts = _texts(examples)
@@ -121,8 +123,10 @@ class LabelSearch:
         means = self._means(texts, notes)
         if means is not None:
             by.append(f"the pre-trained model {self.root_title}, without what this run learned")
-            tell = self.said.part("learning from what the pre-trained model says", HEAD)
-            for layer in means:
+            for at, layer in enumerate(means):
+                span = (HEAD[1] - HEAD[0]) / len(means)
+                here = (HEAD[0] + at * span, HEAD[0] + (at + 1) * span)
+                tell = self.said.part("learning from what the pre-trained model says", here)
                 judge = wrong_labels.by_features(layer, labels, len(names))
                 opinions.append(wrong_labels.cross_fitted(judge, fold_of, len(names), tell))
         probabilities = wrong_labels.together(opinions)

@@ -24,7 +24,7 @@ from worker.seeds import derive
 FOLDS = 5
 # Inverse regularisation of the regression on words, and of that on features that have variance 1.
 WORDS_STRENGTH, STRENGTH = 4.0, 0.003
-ITERATIONS = 200
+ITERATIONS = 100
 FLOOR = 1e-6
 
 Features = npt.NDArray[np.float32]
@@ -63,6 +63,7 @@ def by_features(features: Features, labels: Labels, classes: int, strength: floa
     scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
 
     def judge(learn: Labels, asked: Labels) -> Probabilities:
+        learn = learn[baselines.sampled(len(learn), classes, 0)]  # a fit takes rows × classes
         found = np.zeros((len(asked), classes))
         present = np.unique(labels[learn])
         if len(present) < 2:
