@@ -25,7 +25,7 @@ def again(services: Services, run_id: str) -> str:
     """
     with services.database.read() as session:
         run = runs.get(session, run_id)
-    if services.edits.look(run.dataset_id)["changes"]:
+    if services.edits.pending(run.dataset_id).count:
         services.edits.save(run.dataset_id)
     return services.launcher.again(run_id)
 
@@ -35,7 +35,7 @@ def standing(services: Services, view: dict[str, Any]) -> dict[str, Any]:
     rows are others than the run's}"""
     with services.database.read() as session:
         now = runs.version_of(session, view["dataset"], None)
-    changes = services.edits.look(view["dataset"])["changes"]
+    changes = services.edits.pending(view["dataset"]).count
     differs = now.sha256 != view["dataset_sha256"]
     return {"changes": changes, "version": now.version, "differs": differs}
 

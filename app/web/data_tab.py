@@ -86,7 +86,9 @@ def _other_columns(path: Path, folder: Path, used: tuple[str, ...]) -> dict[str,
     """Of the columns that the run did not read and that have few values: the cell of each held-out row."""
     try:
         profile = read_json(folder / PROFILE_FILE)["columns"]
-    except FileNotFoundError:
+        if not (folder / parquet.ROWS_FILE).is_file():
+            return {}
+    except FileNotFoundError:  # somebody has taken the data away: the rest of the slices need none of it
         return {}
     names = [
         name for name, column in profile.items() if name not in used and 1 < column["distinct"] <= MOST_VALUES

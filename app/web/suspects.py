@@ -133,7 +133,10 @@ def _cells(services: Services, run: Run, rows: list[int], pending: Pending | Non
     """The label cells of rows as they are now, with what is not saved; without rows that are not there or marked to go."""
     pending = pending or _pending(services, run)
     column, version = _column(run), services.datasets.view(run.dataset_id)["version"]
-    saved = parquet.read_ids(services.files.version(run.dataset_id, version), rows)
+    try:
+        saved = parquet.read_ids(services.files.version(run.dataset_id, version), rows)
+    except FileNotFoundError:  # somebody has taken the data away: the run still shows what it has
+        return {}
     return {
         row: pending.cells.get(row, {}).get(column, cells[column])
         for row, cells in saved.items()

@@ -252,3 +252,14 @@ def test_a_run_that_goes_on_says_when_there_will_be_something(
         attempts.claim(session, run_id, services.clock())
     assert "When the run has ended: which labels are likely wrong" in page(client, f"/runs/{run_id}")
     assert client.get(f"/api/runs/{run_id}/slices").status_code == 409
+
+
+def test_the_page_is_there_when_the_rows_of_the_data_are_not(
+    client: TestClient, services: Services, searched: str
+) -> None:
+    with services.database.read() as session:
+        dataset = runs.get(session, searched).dataset_id
+    for path in services.files.dataset(dataset).glob("v*/*"):
+        path.unlink()
+    text = page(client, f"/runs/{searched}")
+    assert "not in the data any more" in text and "What was taken for what" in text
