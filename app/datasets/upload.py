@@ -113,11 +113,11 @@ class Upload(Incoming):
 
 
 def label(name: str) -> str:
-    """The name to show: one line of at most 200 characters. Raises Invalid if nothing is left."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200]
-    if not shown:
+    """The name to show: one line of at most 200 characters. Raises Invalid for a blank name."""
+    if not name.strip():
         raise Invalid("The file needs a name, for example reviews.csv.")
-    return shown
+    shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())[:200]
+    return shown or "file"  # of characters that can't be shown
 
 
 def sync_folder(folder: Path) -> None:

@@ -72,7 +72,7 @@ async def upload(
     request: Request,
     services: ServicesDep,
     name: Annotated[
-        str, Query(description="the name to show, as reviews.csv", json_schema_extra={"pattern": r"\w"})
+        str, Query(description="the name to show, as reviews.csv", json_schema_extra={"pattern": r"\S"})
     ],
 ) -> dict[str, Any]:
     """Upload a file: the body is the raw file. A small one comes back read (ready or failed)."""

@@ -34,7 +34,7 @@ async def upload(
     run_id: RunId,
     services: ServicesDep,
     name: Annotated[
-        str, Query(description="the file's name, as reviews.csv", json_schema_extra={"pattern": r"\w"})
+        str, Query(description="the file's name, as reviews.csv", json_schema_extra={"pattern": r"\S"})
     ],
 ) -> dict[str, Any]:
     """Have a file predicted: the body is the raw file. Its columns are those of the run's data unless further query

@@ -1,5 +1,7 @@
 """An upload from the network to the disk: 1 MB at a time, never more in memory, nothing left behind when it breaks."""
 
+import asyncio
+import contextlib
 import io
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 BUFFER = 2**20
 # So long a small file's uploader waits for it to be read, so that the answer already says ready or failed.
 PATIENCE_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
 
 
 async def receive(
@@ -85,10 +88,14 @@ async def write_all(upload: "Incoming", chunks: AsyncIterator[bytes]) -> None:
 
 async def _drain(chunks: AsyncIterator[bytes], limit: int) -> None:
     seen = 0
-    async for chunk in chunks:
-        seen += len(chunk)
-        if seen > limit:
-            return
+    with contextlib.suppress(
+        TimeoutError
+    ):  # a sender that announced more than it has would be waited for in vain
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for chunk in chunks:
+                seen += len(chunk)
+                if seen > limit:
+                    return
 
 
 def file_chunks(read: Callable[[int], Awaitable[bytes]]) -> AsyncIterator[bytes]:

@@ -89,6 +89,19 @@ def test_too_little_disk_is_said_before_anything_is_written(
     assert left(services) == []
 
 
+def test_a_sender_that_has_less_than_it_announced_is_told_all_the_same(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stalls() -> AsyncIterator[bytes]:
+        yield b"text,label\n"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(uploads, "DRAIN_SECONDS", 0.05)
+    with pytest.raises(NoSpace):
+        asyncio.run(uploads.receive(services, "huge.csv", stalls(), 10**20))
+    assert left(services) == []
+
+
 def test_a_crashed_reading_is_taken_up_again(client: TestClient, services: Services) -> None:
     upload = services.datasets.begin("left.csv", None)
     upload.write(b"text,label\ngood,a\nbad,b\n")
