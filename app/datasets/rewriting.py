@@ -57,7 +57,7 @@ def blocks(source: Path, step: Step) -> "Iterator[pyarrow.Table]":
 
 
 def rewrite(source: Path, folder: Path, columns: list[str], step: Step, first: int) -> tuple[Counts, str]:
-    """rows.parquet and profile.json of the next version; returns (counts, content hash). `first`: the id of the first new row."""
+    """rows.parquet and profile.json of the next version, which has `columns`; returns (counts, content hash). `first`: the id of the first new row."""
     before = read_json(source / PROFILE_FILE)
     profile, writer = Profile(columns, before.get("kind", "csv")), RowsWriter(folder, columns)
     counts = Counts()
@@ -111,9 +111,12 @@ def counted(counts: Counts, before: "pyarrow.Table", after: "pyarrow.Table") -> 
         before = before.filter(pc.is_in(before[ROW_ID], value_set=after[ROW_ID].combine_chunks()))
     differs = None
     for name in after.column_names:
-        if after[name] is before[name] or after[name].equals(before[name]):
-            continue
-        one = pc.not_equal(after[name], before[name])
+        if name in before.column_names:
+            if after[name] is before[name] or after[name].equals(before[name]):
+                continue
+            one = pc.not_equal(after[name], before[name])
+        else:
+            one = pc.is_valid(after[name])  # a column that came
         differs = one if differs is None else pc.or_(differs, one)
     changed = 0 if differs is None else int(pc.sum(differs).as_py() or 0)
     return replace(

@@ -68,7 +68,7 @@ class Versions:
     def preview(self, dataset_id: str, step: Step) -> Counts:
         """How many rows of the current version a step would change. Raises NotFound, Conflict, Invalid."""
         found = self._current(dataset_id, step)
-        counts = Counts()
+        counts, _ = Counts(), step.after(found.columns)
         with _still_there(dataset_id):
             for block in blocks(self._files.version(dataset_id, found.version), step):
                 counts = counted(counts, block, step.change(block))
@@ -167,13 +167,14 @@ class Versions:
             self._files.version(dataset_id, version),
         )
         size = (source / parquet.ROWS_FILE).stat().st_size if (source / parquet.ROWS_FILE).is_file() else 0
+        columns = step.after(parent.columns)
         self._files.require_free(2 * size, "the new version")
         shutil.rmtree(folder, ignore_errors=True)  # of a process that died before the database knew of it
         folder.mkdir()
         try:
             with _still_there(dataset_id):
                 first = next_row_id(self._files.dataset(dataset_id)) if step.added(parent.columns) else 0
-                counts, sha256 = rewrite(source, folder, parent.columns, step, first)
+                counts, sha256 = rewrite(source, folder, columns, step, first)
             title = step.title
             told = {
                 "kind": step.kind,
@@ -192,7 +193,7 @@ class Versions:
             dataset_id=dataset_id,
             version=version,
             rows=counts.after,
-            columns=parent.columns,
+            columns=columns,
             sha256=sha256,
             created_at=self._clock(),
             parent=parent.version,

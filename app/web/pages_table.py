@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.core.errors import Invalid, NotFound
 from app.datasets.changes import parse_change
 from app.datasets.search import Query as Wanted
+from app.datasets.steps import parse_step
 from app.web import table
 from app.web.body import FormFields
 from app.web.pages_data import redirect
@@ -78,8 +79,17 @@ def label_texts(
         setup=setup,
         edits=services.edits.look(dataset_id),
         empty=about.get("empty", 0),
+        takes_column=table.takes_column(view, setup),
         back=address,
     )
+
+
+@router.post("/column")
+def new_column(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
+    """A column for labels, where there is none yet; then on to labelling."""
+    name = form.get("name", "").strip()
+    services.versions.apply(dataset_id, parse_step({"kind": "column", "name": name}))
+    return redirect(f"/data/{dataset_id}/label?{urlencode({'label': name})}")
 
 
 @router.post("/edits/row")

@@ -14,6 +14,7 @@ from app.web.services import Services
 MOST_COLUMNS = 40  # in the table; each row on the screen has a cell for each
 MOST_LABELS = 500  # offered while one types
 # s skips in the labelling view.
+_OTHER_ANSWERS = {"tokens", "target", "completion"}  # roles of data whose answers are no labels of texts
 KEYS = [*digits[1:], *(letter for letter in ascii_lowercase if letter != "s")]
 
 
@@ -76,11 +77,16 @@ def setup(services: Services, view: Mapping[str, Any], text: str = "", label: st
     )
 
 
+def takes_column(view: Mapping[str, Any], setup: Setup) -> bool:
+    """Whether texts are there and only the labels are missing."""
+    roles = (view["profile"] or {}).get("roles", {})
+    return setup.label is None and bool(setup.text) and not _OTHER_ANSWERS & roles.keys()
+
+
 def _guessed(profile: Mapping[str, Any]) -> str | None:
     """A column of numbers of which none comes twice is no class, but it can be the label; None: as the doctor guesses."""
     roles = profile.get("roles", {})
-    made_of_others = {"tokens", "target", "completion"} & roles.keys()
-    return None if profile.get("label") or made_of_others else roles.get("label")
+    return None if profile.get("label") or _OTHER_ANSWERS & roles.keys() else roles.get("label")
 
 
 def _labels(about: Mapping[str, Any], pending: Pending, column: str, kind: str) -> list[dict[str, Any]]:

@@ -161,16 +161,32 @@ def test_the_labelling_view_fits_the_labels(
     assert ("data-number" in text) is (kind == "numbers")
 
 
-@pytest.mark.parametrize(
-    ("content", "name"),
-    [("in O\nYork B-LOC\n\nAnn B-PER\nsleeps O\n", "news.conll"), ("one text\nanother text\n", "domain.txt")],
-)
-def test_where_there_is_nothing_to_label_that_is_said(
-    client: TestClient, upload: Upload, content: str, name: str
-) -> None:
-    address = f"/data/{upload(content, name)['id']}"
+def test_where_there_is_nothing_to_label_that_is_said(client: TestClient, upload: Upload) -> None:
+    view = upload("in O\nYork B-LOC\n\nAnn B-PER\nsleeps O\n", "news.conll")
+    address = f"/data/{view['id']}"
     assert "has no column of labels" in page(client, f"{address}/label")
     assert f"{address}/label" not in page(client, f"{address}/rows")
+
+
+def test_texts_without_labels_get_a_column_for_them(client: TestClient, upload: Upload) -> None:
+    dataset = upload("one text\nanother text\nand a third\n", "texts.txt")["id"]
+    address = f"/data/{dataset}"
+    assert f"{address}/label" in page(client, address)
+    assert "Add it and begin" in page(client, f"{address}/label")
+    refused = client.post(f"{address}/column", data={"name": "text"})
+    assert refused.status_code == 409 and "a column text already" in refused.text
+    back = send(client, f"{address}/column", name="topic")
+    assert back == f"{address}/label?label=topic"
+    told = setup_of(page(client, back), "label")
+    assert (told["text"], told["label"], told["kind"], told["labels"]) == (["text"], "topic", "classes", [])
+    cells = [{"row": row, "column": "topic", "value": value, "before": ""} for row, value in enumerate("aab")]
+    assert client.post(f"/api/datasets/{dataset}/edits", json={"cells": cells}).status_code == 201
+    client.post(f"/api/datasets/{dataset}/edits/save")
+    view = client.get(f"/api/datasets/{dataset}").json()
+    assert view["columns"] == ["text", "topic"] and view["profile"]["label"] == "topic"
+    for version in (2, 1):
+        assert client.post(f"/api/datasets/{dataset}/undo").json() == {"version": version}
+    assert client.get(f"/api/datasets/{dataset}").json()["columns"] == ["text"]
 
 
 def test_the_new_run_form_offers_to_save(client: TestClient, upload: Upload) -> None:

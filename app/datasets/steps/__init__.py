@@ -7,15 +7,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from app.core.errors import Invalid, Problem
 from app.datasets.steps.base import Step
 from app.datasets.steps.clean import Clean
+from app.datasets.steps.column import NewColumn
 from app.datasets.steps.drop import Drop
 from app.datasets.steps.edit import Edit
 from app.datasets.steps.merge import Merge
 from app.datasets.steps.put import Put
 from app.datasets.steps.swap import Swap
 
-__all__ = ["AnyStep", "Clean", "Drop", "Edit", "Merge", "Put", "Step", "Swap", "parse_step"]
+__all__ = ["AnyStep", "Clean", "Drop", "Edit", "Merge", "NewColumn", "Put", "Step", "Swap", "parse_step"]
 
-AnyStep = Annotated[Clean | Drop | Edit | Merge | Put | Swap, Field(discriminator="kind")]
+AnyStep = Annotated[Clean | NewColumn | Drop | Edit | Merge | Put | Swap, Field(discriminator="kind")]
 STEPS: TypeAdapter[Any] = TypeAdapter(AnyStep)
 
 
@@ -41,7 +42,7 @@ def problem_of(fault: Any, skip: int = 0) -> Problem:
     elif fault["type"] == "missing":
         message = "is required"
     elif not fault["loc"]:
-        message = "the kind of a step must be one of clean, drop, edit, merge, put and swap"
+        message = "the kind of a step must be one of clean, column, drop, edit, merge, put and swap"
     else:
         text = fault["msg"].removeprefix("Input ").removeprefix("Value ")
         message = f"{text[:1].lower()}{text[1:]} (got {str(fault['input'])[:80]!r})"

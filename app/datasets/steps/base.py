@@ -37,6 +37,10 @@ class Step(Strict, ABC):
         """The columns that must be there."""
         return ()
 
+    def after(self, columns: Sequence[str]) -> list[str]:
+        """The columns as they are then. Raises Conflict where that can't be."""
+        return list(columns)
+
     @property
     def needs(self) -> "np.ndarray":
         """The ids of the rows that must be there, ascending, each once. Here: none, a row that is gone is passed over."""

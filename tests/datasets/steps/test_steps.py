@@ -96,8 +96,8 @@ def test_a_half_broken_cell_is_repaired_where_it_is_broken() -> None:
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (None, "must be one of clean, drop"),
-        ({"kind": "explode"}, "must be one of clean, drop"),
+        (None, "must be one of clean, column, drop"),
+        ({"kind": "explode"}, "must be one of clean, column, drop"),
         ({"kind": "drop"}, "rows: is required"),
         ({"kind": "drop", "rows": []}, "rows: "),
         ({"kind": "drop", "rows": [-1]}, r"rows\.0: "),
