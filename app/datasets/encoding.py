@@ -22,6 +22,7 @@ _CONTEXT = 60
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
 _SPECIAL = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 _KANA = re.compile("[\u3041-\u30ff]")
+_REPLACED = re.compile("\ufffd")
 _BAD = re.compile(r"[\udc80-\udcff]")
 
 _MARKS = (
@@ -203,16 +204,14 @@ def not_readable(path: Path, encoding: Encoding) -> Invalid:
             "again and say which encoding it has. If it is no text file, save it as CSV first.",
             kind="encoding",
         )
-    where = ""
-    if not encoding.codec.startswith(("utf-16", "utf-32")):
-        broken = (
-            number for number, line in _lines(path, encoding.codec, "surrogateescape") if _BAD.search(line)
-        )
-        try:
-            line = next(broken, None)
-        except UnicodeError:  # some codecs know no surrogateescape
-            line = None
-        where = f": line {line} has a byte that does not exist there" if line else ""
+    wide = encoding.codec.startswith(("utf-16", "utf-32"))  # these know no surrogateescape
+    errors, bad = ("replace", _REPLACED) if wide else ("surrogateescape", _BAD)
+    broken = (number for number, line in _lines(path, encoding.codec, errors) if bad.search(line))
+    try:
+        line = next(broken, None)
+    except UnicodeError:  # so do some others
+        line = None
+    where = f": line {line} has a byte that does not exist there" if line else ""
     return Invalid(
         f"The file is not in {encoding.title}{where}. Read it again with another encoding, "
         "or save it as CSV (UTF-8).",

@@ -19,7 +19,7 @@ CASES: Cases = {
     "UTF-16 with half a character": (
         "a.csv",
         TABLE.encode("utf-16") + b"\x00\xd8x\0\n\0",
-        "is not in UTF-16",
+        "is not in UTF-16: line 32 has",
     ),
     "UTF-32 without a BOM": ("a.csv", TABLE.encode("utf-32-le"), 30),
     "UTF-32 BE without a BOM": ("a.csv", TABLE.encode("utf-32-be"), 30),

@@ -127,7 +127,11 @@ def line_ends(text: str, begin: int, end: int) -> int:
 def too_long(where: str, what: str) -> Invalid:
     """`where` (a line) `what` ("is longer", "has a cell") than a cell may be."""
     message = f"{what} than {MAX_CELL // 2**20} MB: no text is that long"
-    return Invalid(f"{where.capitalize()} {message}.", [{"where": where, "message": message}], kind="file")
+    return Invalid(
+        f"{where.capitalize()} {message}. Cut it into several rows, or leave it out.",
+        [{"where": where, "message": message}],
+        kind="file",
+    )
 
 
 @dataclass
