@@ -1,7 +1,8 @@
 """Entities found by our own run and by a Trainer set up like transformers' example script run_ner.py: the same model,
 rows and settings, several seeds.
 
-    python -m benchmarks.tagging FILE [--seeds 3] [--train 1000] [--test 600] [--epochs 3] [--lr 1e-4] [--batch 16] [--json]
+    python -m benchmarks.tagging FILE [--seeds 3] [--train 1000] [--test 600] [--epochs 3] [--lr 1e-4] [--batch 16]
+        [--warmup 0] [--json]
 
 FILE: JSON lines with tokens and tags. Few rows give scores that differ by 0.1 from seed to seed: compare means of many.
 """
@@ -47,6 +48,8 @@ def ours(parts: dict[str, list[Row]], seed: int, arguments: argparse.Namespace) 
             "epochs": arguments.epochs,
             "batch_size": arguments.batch,
             "learning_rate": arguments.lr,
+            "warmup_ratio": arguments.warmup,  # none, as in run_ner.py
+            "weight_decay": 0.0,
             "max_length": 128,
             "seed": seed,
         }
@@ -123,6 +126,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--warmup", type=float, default=0.0, help="of ours; the product's default is 0.1")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     parts = split(arguments.file, arguments.train, arguments.test)

@@ -1,9 +1,13 @@
 """Which rows make a batch, and the batch as tensors.
 
 The order of an epoch is a pure function of (lengths, batch size, seed, epoch): a resumed run finds its place
-by counting. Rows of like length share a batch, so that little is spent on padding.
+by counting. Where each row counts the same, rows of like length share a batch, so that little is spent on padding. Where
+each token does, that would make steps of few tokens and steps of many, and learns worse (entities in 1,000 tweets: a
+loss of 0.216 instead of 0.205, transformers' Trainer 0.205): batches are drawn at random, and rows of like length share a
+part of one.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,14 +19,18 @@ from torch import Tensor
 from worker.encode import Encoded
 from worker.seeds import derive
 
-ORDER_VERSION = 2  # of the algorithm below, for plan.json: a resume with another order is not exact
+ORDER_VERSION = 3  # of the algorithms below, for plan.json: a resume with another order is not exact
 POOL = 64  # batches that are sorted by length together
+PASS = 64  # tokens that take about as long as one more pass through a small model on a CPU
 
 Rows = npt.NDArray[np.int64]
 
 
-def epoch_batches(lengths: npt.NDArray[np.int32], batch_size: int, seed: int, epoch: int) -> list[Rows]:
-    """The batches of an epoch (from 0): ceil(n / batch_size) arrays of row numbers, each row exactly once.
+def epoch_batches(
+    lengths: npt.NDArray[np.int32], batch_size: int, seed: int, epoch: int, alike: bool = True
+) -> list[Rows]:
+    """The batches of an epoch (from 0): ceil(n / batch_size) arrays of row numbers, each row exactly once, the shortest of a
+    batch first. `alike`: rows of like length together; else batches are drawn at random.
 
     Rows are shuffled, sorted by length within pools of up to 64 batches, cut into batches, and the batches
     are shuffled. A pool is at most an eighth of the data: sorting all of a small data set would give nearly
@@ -31,7 +39,7 @@ def epoch_batches(lengths: npt.NDArray[np.int32], batch_size: int, seed: int, ep
     count = -(-len(lengths) // batch_size)
     generator = np.random.default_rng(derive(seed, "order", epoch))
     order = generator.permutation(len(lengths))
-    pool = batch_size * max(1, min(POOL, count // 8))
+    pool = batch_size * (max(1, min(POOL, count // 8)) if alike else 1)
     batches: list[Rows] = []
     for start in range(0, len(order), pool):
         rows = order[start : start + pool]
@@ -47,10 +55,53 @@ def eval_batches(lengths: npt.NDArray[np.int32], batch_size: int) -> list[Rows]:
     return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
 
 
-def micro_batches(rows: Rows, batch_size: int) -> Iterator[Rows]:
-    """A step's rows in parts of at most `batch_size`."""
-    for at in range(0, len(rows), batch_size):
-        yield rows[at : at + batch_size]
+def micro_batches(
+    rows: Rows, lengths: npt.NDArray[np.int32], tokens: int, most: int, cost: int | None = None
+) -> Iterator[Rows]:
+    """A step's rows, in their order, in parts of at most `most` rows and `tokens` tokens with padding: many short ones
+    together take the memory of a few long ones. A row that is longer than `tokens` is a part of its own.
+
+    `lengths` (n,): tokens of each row of the data. `cost`: what a part costs beside its tokens, in tokens: the parts are
+    those that cost least together. None: as few as possible.
+    """
+    sizes = lengths[rows]
+    ends = _fewest(sizes, tokens, most) if cost is None else _cheapest(sizes, tokens, most, cost)
+    begin = 0
+    for end in ends:
+        yield rows[begin:end]
+        begin = end
+
+
+def _fewest(sizes: npt.NDArray[np.int32], tokens: int, most: int) -> list[int]:
+    """Where each part ends, the parts being filled one after the other."""
+    ends, begin, longest = [], 0, 0
+    for at, length in enumerate(sizes.tolist()):
+        longest = max(longest, length)
+        if at > begin and (at - begin == most or (at - begin + 1) * longest > tokens):
+            ends.append(at)
+            begin, longest = at, length
+    return [*ends, len(sizes)] if len(sizes) else []
+
+
+def _cheapest(sizes: npt.NDArray[np.int32], tokens: int, most: int, cost: int) -> list[int]:
+    """Where each part ends, by dynamic programming: the cheapest way to part the first n rows, for each n."""
+    cheapest = np.zeros(len(sizes) + 1)
+    begins = np.zeros(len(sizes) + 1, dtype=np.int64)
+    for end in range(1, len(sizes) + 1):
+        first = max(0, end - most)
+        counts = np.arange(
+            end - first, 0, -1
+        )  # rows of a part that ends here and begins at first, first + 1, …
+        longest = np.maximum.accumulate(sizes[first:end][::-1])[::-1].astype(np.int64)
+        padded = counts * longest
+        whole = np.where((padded <= tokens) | (counts == 1), cheapest[first:end] + padded + cost, math.inf)
+        best = int(whole.argmin())
+        cheapest[end], begins[end] = whole[best], first + best
+    ends, end = [], len(sizes)
+    while end:
+        ends.append(end)
+        end = int(begins[end])
+    return ends[::-1]
 
 
 def collate(

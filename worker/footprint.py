@@ -36,7 +36,7 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Fit:
-    """`micro_batch`: rows at a time. `checkpointing`: each block keeps only its input and is computed again for its
+    """`micro_batch`: rows of the longest at a time. `checkpointing`: each block keeps only its input and is computed again for its
     gradient (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost")."""
 
     micro_batch: int
@@ -153,7 +153,7 @@ def settle(
         if (found.micro_batch, found.checkpointing) != (rows, False):
             twice = ", and each block is computed twice to keep less" if found.checkpointing else ""
             say(
-                f"To fit the memory ({free / 1e9:.1f} GB are free) it is {found.micro_batch} rows at a time{twice}; "
+                f"To fit the memory ({free / 1e9:.1f} GB are free) it is {found.micro_batch} of the longest rows at a time, more of shorter ones{twice}; "
                 "the effective batch stays the same."
             )
         return found

@@ -78,6 +78,8 @@ class LanguageLoss:
     """The objective: the cross-entropy of the predicted tokens. `padding`: the id that fills up a batch; it is told from the
     text by its place, never by its id, which may be that of the end of text."""
 
+    by_tokens = True
+
     def __init__(self, language: Language, padding: int) -> None:
         self.language, self.padding = language, padding
 

@@ -22,7 +22,7 @@ from torch.nn.utils import clip_grads_with_norm_
 
 from app.core.clock import Clock
 from app.core.errors import Invalid
-from worker.batches import epoch_batches, micro_batches
+from worker.batches import PASS, epoch_batches, micro_batches
 from worker.memory import Trial, halved
 from worker.optim import adamw
 from worker.ranks import ALONE, Ranks
@@ -46,7 +46,7 @@ class Recipe:
     eval_steps: int | None  # None: at the end of each epoch
     patience: int | None  # evaluations without a better score before the run stops; None: never
     seed: int
-    micro_batch: int | None = None  # most rows at a time; None: batch_size
+    micro_batch: int | None = None  # rows of the longest at a time, more of shorter ones; None: batch_size
 
 
 @dataclass
@@ -78,8 +78,8 @@ class Halved:
     """The memory was too small: this step is done again in smaller parts, and so are all that follow."""
 
     step: int
-    too_many: int  # rows at a time
-    micro_batch: int  # rows at a time from now on
+    too_many: int  # rows of the longest at a time
+    micro_batch: int  # the same from now on
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,11 @@ def train(
     lengths = objective.lengths
 
     rows_a_step = recipe.batch_size * recipe.accumulation
-    most = place.micro_batch or recipe.micro_batch or recipe.batch_size
-    place.micro_batch = most = min(most, math.ceil(rows_a_step / ranks.world))
+    share = math.ceil(rows_a_step / ranks.world)  # no process is to be idle
+    place.micro_batch = most = min(place.micro_batch or recipe.micro_batch or recipe.batch_size, share)
+    longest = int(lengths.max(initial=1))
+    # Parts of like length cost less on a CPU, though each is a pass of its own; a GPU wants few and large ones.
+    cost = PASS if objective.by_tokens and device.type == "cpu" else None
     steps_an_epoch = math.ceil(len(lengths) / rows_a_step)
     steps = recipe.epochs * steps_an_epoch
     warmup = warmup_steps(steps, recipe.warmup_ratio)
@@ -179,7 +182,8 @@ def train(
     step, stage = place.step, -1
     enough = recipe.patience is not None and place.stale >= recipe.patience
     for epoch in range(step // steps_an_epoch, 0 if enough else recipe.epochs):
-        for rows in epoch_batches(lengths, rows_a_step, recipe.seed, epoch)[step % steps_an_epoch :]:
+        batches = epoch_batches(lengths, rows_a_step, recipe.seed, epoch, alike=not objective.by_tokens)
+        for rows in batches[step % steps_an_epoch :]:
             began = time.perf_counter()
             behind = step / steps
             if plan.stage(behind) != stage:
@@ -197,13 +201,14 @@ def train(
             while True:  # until it fits the memory
                 loss = torch.zeros((), device=device)
                 with Trial(most, ranks) as trial:
-                    for part, micro, whole in ranks.own(micro_batches(rows, most), weight):
+                    parts = micro_batches(rows, lengths, most * longest, share, cost)
+                    for part, micro, whole in ranks.own(parts, weight):
                         batch = objective.batch(micro, device)
                         reseed(recipe.seed, f"dropout/{part}", step)
                         with precision():
-                            share = objective.loss(model, batch).div(whole)
-                        share.backward()  # type: ignore[no-untyped-call]
-                        loss += share.detach()
+                            piece = objective.loss(model, batch).div(whole)
+                        piece.backward()  # type: ignore[no-untyped-call]
+                        loss += piece.detach()
                 if not trial.full:
                     break
                 optimizer.zero_grad(set_to_none=True)

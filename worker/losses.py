@@ -22,6 +22,8 @@ class SequenceLoss(ABC):
     text would not fit the memory.)
     """
 
+    by_tokens = False
+
     def __init__(
         self,
         data: Encoded,

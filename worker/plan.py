@@ -68,7 +68,7 @@ def current_plan(device: torch.device, micro_batch: int, processes: int = 1) -> 
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "dtype": "bfloat16 autocast" if bf16 else "float32",
         "compile": False,
-        "micro_batch": micro_batch,  # rows at a time
+        "micro_batch": micro_batch,  # rows of the longest at a time
         "checkpointing": None,  # settled with the model at hand
         "order_version": ORDER_VERSION,
         "masks_version": MASKS_VERSION,

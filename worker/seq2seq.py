@@ -111,6 +111,8 @@ class TokenCrossEntropy:
     `label_smoothing` as torch defines it. Row i of `sources` goes with row i of `targets`.
     """
 
+    by_tokens = True
+
     def __init__(
         self, sources: Encoded, targets: Encoded, padding: int, label_smoothing: float = 0.0
     ) -> None:

@@ -106,7 +106,7 @@ def test_what_was_chosen_is_said_and_later_attempts_keep_to_it(settled: Any) -> 
     rows, plan, said, model = settled(1e6)
     assert model.is_activation_checkpointing and plan["checkpointing"] and rows == plan["micro_batch"] < 32
     assert " ".join(said) == (
-        f"To fit the memory (0.0 GB are free) it is {rows} rows at a time, and each block is computed twice to keep less; "
+        f"To fit the memory (0.0 GB are free) it is {rows} of the longest rows at a time, more of shorter ones, and each block is computed twice to keep less; "
         "the effective batch stays the same."
     )
     again, same, silent, model = settled(1e12)

@@ -279,13 +279,15 @@ def test_the_consumer_may_close_it_at_any_time(case: Callable[..., Case]) -> Non
 
 
 class Greedy(CrossEntropy):
-    """Wants more memory than there is for more than `most` rows at a time, once the first `patience` batches are made."""
+    """Wants more memory than there is for more than `most` of the longest rows at a time, once the first `patience` batches
+    are made."""
 
     most, patience = 4, 0
 
     def batch(self, rows: Any, device: torch.device) -> dict[str, Any]:
         self.patience -= 1
-        if len(rows) > self.most and self.patience < 0:
+        padded = len(rows) * int(self.lengths[rows].max())
+        if padded > self.most * int(self.lengths.max()) and self.patience < 0:
             torch.empty(2**58)
         return super().batch(rows, device)
 
@@ -316,6 +318,32 @@ def test_memory_that_runs_out_on_the_way_changes_nothing_but_the_rounding(case: 
 def test_a_row_that_does_not_fit_ends_the_run(case: Callable[..., Case]) -> None:
     with pytest.raises(RuntimeError, match="can't allocate memory"):
         greedy(case(), RECIPE, most=0)
+
+
+class OfTokens(CrossEntropy):
+    """Remembers the rows of each part."""
+
+    by_tokens = True
+    parts: list[list[int]]
+
+    def batch(self, rows: Any, device: torch.device) -> dict[str, Any]:
+        self.parts.append(rows.tolist())
+        return super().batch(rows, device)
+
+
+def test_where_tokens_weigh_the_same_batches_are_random_and_parts_of_like_length(
+    case: Callable[..., Case],
+) -> None:
+    some = case(rows=400)
+    objective = OfTokens(some.data, some.truth, pad_id(some.model))
+    objective.parts = []
+    used = recipe(batch_size=40, epochs=1)
+    plan = make_plan(some.model, Full(), used.weight_decay)
+    list(train(some.model, objective, used, plan, None, "accuracy", CPU))
+    lengths = some.data.lengths
+    expected = epoch_batches(lengths, 40, used.seed, 0, alike=False)
+    assert [row for part in objective.parts for row in part] == np.concatenate(expected).tolist()
+    assert len(objective.parts) > len(expected)
 
 
 def test_one_row_is_enough(case: Callable[..., Case]) -> None:

@@ -36,8 +36,11 @@ Tell = Callable[[int, int], None]  # progress: done, total
 class Objective(Protocol):
     """What the loop minimises: it makes batches out of row numbers and gives their loss.
 
-    A row is what the loop counts: a text, or a window or a packed block of several.
+    A row is what the loop counts: a text, or a window or a packed block of several. `by_tokens`: it is not the rows that
+    weigh the same but their tokens; then batches are not made of rows of like length (worker/batches.py).
     """
+
+    by_tokens: bool
 
     @property
     def lengths(self) -> npt.NDArray[np.int32]:

@@ -22,7 +22,7 @@ from app.tasks.score import Score as FreeHalf
 from worker import baselines, evaluate
 from worker.advice import stalled
 from worker.backbone import pad_id
-from worker.batches import collate, micro_batches
+from worker.batches import collate
 from worker.losses import SquaredError
 from worker.tasks.base import Outcome, Part, Prediction
 from worker.tasks.sequence import EVAL_BATCH, SequenceTask
@@ -156,7 +156,8 @@ def aim(model: nn.Module, layer: nn.Linear, train: Part, mean: float, device: to
     model.eval()
     try:
         with torch.inference_mode():
-            for some in micro_batches(rows, EVAL_BATCH):
+            for begin in range(0, len(rows), EVAL_BATCH):
+                some = rows[begin : begin + EVAL_BATCH]
                 model(**collate(train.encoded, some, pad_id(model), device))
                 hidden = seen.pop()
                 if hidden.dim() == 3:  # each token's; a decoder answers by the last one

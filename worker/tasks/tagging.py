@@ -205,6 +205,8 @@ class WordCrossEntropy(CrossEntropy):
     among short sentences would count several times as much as one among long.
     """
 
+    by_tokens = True
+
     def __init__(
         self,
         truth: Truth,
