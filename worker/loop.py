@@ -34,7 +34,7 @@ from worker.transfer.plan import Plan
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. An optimiser step learns from `batch_size` times `accumulation` rows, whatever fits the memory at a time."""
+    """How to train. An optimiser step learns from `batch_size` times `accumulation` rows, at most `batch_size` at a time."""
 
     epochs: int
     batch_size: int
@@ -168,8 +168,8 @@ def train(
     lengths = objective.lengths
 
     rows_a_step = recipe.batch_size * recipe.accumulation
-    share = math.ceil(rows_a_step / ranks.world)  # no process is to be idle
-    place.micro_batch = most = min(place.micro_batch or recipe.micro_batch or recipe.batch_size, share)
+    at_a_time = min(recipe.batch_size, math.ceil(rows_a_step / ranks.world))  # no process is to be idle
+    place.micro_batch = most = min(place.micro_batch or recipe.micro_batch or at_a_time, at_a_time)
     longest = int(lengths.max(initial=1))
     # Parts of like length cost less on a CPU, though each is a pass of its own; a GPU wants few and large ones.
     cost = PASS if objective.by_tokens and device.type == "cpu" else None
@@ -201,7 +201,7 @@ def train(
             while True:  # until it fits the memory
                 loss = torch.zeros((), device=device)
                 with Trial(most, ranks) as trial:
-                    parts = micro_batches(rows, lengths, most * longest, share, cost)
+                    parts = micro_batches(rows, lengths, most * longest, at_a_time, cost)
                     for part, micro, whole in ranks.own(parts, weight):
                         batch = objective.batch(micro, device)
                         reseed(recipe.seed, f"dropout/{part}", step)

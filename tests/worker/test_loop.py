@@ -303,7 +303,7 @@ def test_too_little_memory_means_smaller_parts_of_the_same_step(case: Callable[.
     first, second = case("bert", rows=37), case("bert", rows=37)
     events = greedy(first, recipe(batch_size=16))
     assert [event for event in events if isinstance(event, Halved)] == [Halved(1, 16, 8), Halved(1, 8, 4)]
-    assert losses(events) == losses(run(second, recipe(batch_size=4, accumulation=4)))
+    assert losses(events) == losses(run(second, recipe(batch_size=16, micro_batch=4)))
     assert all(torch.equal(tensor, second.weights()[name]) for name, tensor in first.weights().items())
 
 
