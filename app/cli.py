@@ -4,7 +4,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 
 import typer
 from pydantic import ValidationError
@@ -205,10 +205,31 @@ def _options(strategy: str, given: list[str]) -> dict[str, Any]:
         whole, dot, part = name.partition(".")
         if whole == "strategy" and dot:
             several = part == "targets" and value != "auto"
-            found["strategy"][part] = [one.strip() for one in value.split(",")] if several else value
+            names = [one.strip() for one in value.split(",")]
+            found["strategy"][part] = names if several else _typed(value)
         else:
-            found[name] = value
+            found[name] = value if name in _texts() else _typed(value)
     return found
+
+
+def _typed(text: str) -> Any:
+    """The number, true, false or null that `text` is in JSON; else the text itself, for the spec to refuse by name."""
+    try:
+        found = json.loads(text.lower())
+    except ValueError:
+        return text
+    return found if found is None or isinstance(found, bool | int | float) else text
+
+
+def _texts() -> set[str]:
+    """Fields of a run spec whose value is a text, whatever it looks like."""
+    from app.core.spec import RunSpec
+
+    return {
+        name
+        for name, field in RunSpec.model_fields.items()
+        if str in (field.annotation, *get_args(field.annotation))
+    }
 
 
 def _pair(given: str, form: str) -> tuple[str, str]:

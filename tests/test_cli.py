@@ -71,8 +71,15 @@ def test_options_of_the_strategy_are_checked_like_the_rest(tmp_path: Path, file:
 def test_options_go_where_their_name_says() -> None:
     given = ["strategy.rank=8", "strategy.targets=q_proj, v_proj", "truncation=windows"]
     assert _options("lora", given) == {
-        "strategy": {"kind": "lora", "rank": "8", "targets": ["q_proj", "v_proj"]},
+        "strategy": {"kind": "lora", "rank": 8, "targets": ["q_proj", "v_proj"]},
         "truncation": "windows",
+    }
+    assert _options("full", ["seed=7", "warmup_ratio=5e-2", "whole_word_masking=True", "name=2024"]) == {
+        "strategy": {"kind": "full"},
+        "seed": 7,
+        "warmup_ratio": 0.05,
+        "whole_word_masking": True,
+        "name": "2024",
     }
     assert _options("full", []) == {"strategy": {"kind": "full"}}
     assert _options("lora", ["strategy.targets=auto"])["strategy"]["targets"] == "auto"

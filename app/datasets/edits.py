@@ -17,7 +17,7 @@ from sqlmodel import Session, col
 from app.core import runs
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.errors import Conflict, Invalid, NotFound, Problem
+from app.core.errors import Conflict, Invalid, Problem
 from app.core.files import Files
 from app.core.tables import Dataset, DatasetVersion
 from app.datasets import journal
@@ -25,6 +25,7 @@ from app.datasets import rows as parquet
 from app.datasets.changes import Change, name_of, short, words
 from app.datasets.journal import EDITS_FILE, Action, Journal, Pending
 from app.datasets.locks import changing
+from app.datasets.presence import still_there
 from app.datasets.rows import LINE, ROW_ID
 from app.datasets.steps.edit import MAX_ADDED, MAX_CELLS, MAX_CHARS
 from app.datasets.versions import Versions
@@ -213,12 +214,8 @@ class Edits:
         whose adding was undone is not there."""
         ids = list(ids)
         folder = self._files.version(dataset_id, found.version)
-        try:
+        with still_there(dataset_id):
             saved = parquet.read_placed(folder, [row for row in ids if row >= 0])
-        except FileNotFoundError as error:
-            raise NotFound(
-                f"The rows of data set {dataset_id!r} are gone. It may have been deleted."
-            ) from error
         pending, names = found.pending, None
         result = {}
         for row in ids:

@@ -4,8 +4,7 @@ tables dataset and dataset_version."""
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
@@ -14,7 +13,7 @@ from sqlmodel import Session, col
 from app.core import runs
 from app.core.clock import Clock
 from app.core.db import Database
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, Invalid
 from app.core.files import ID_PATTERN, Files, new_id, read_json, write_json
 from app.core.tables import Dataset, DatasetVersion, Run
 from app.datasets import journal, remote
@@ -24,6 +23,7 @@ from app.datasets.findings import Finding
 from app.datasets.ingest import PROFILE_FILE
 from app.datasets.locks import changing
 from app.datasets.options import ReadOptions
+from app.datasets.presence import known, still_there
 from app.datasets.reading import SOURCE, OriginalReader
 from app.datasets.upload import ORIGINAL, Upload, is_alive, label
 from app.datasets.views import errors_of, summary
@@ -95,9 +95,9 @@ class DatasetStore:
         """
         options.checked()
         with self._database.read() as session:
-            _require_read(_get(session, dataset_id))  # who reads has the lock for long
+            _require_read(known(session, dataset_id))  # who reads has the lock for long
         with changing(self._files.dataset(dataset_id)), self._database.write() as session:
-            dataset = _get(session, dataset_id)
+            dataset = known(session, dataset_id)
             _require_read(dataset)
             journal.require_none(session, self._files, dataset)
             if dataset.version != 1:
@@ -137,7 +137,7 @@ class DatasetStore:
     def view(self, dataset_id: str) -> dict[str, Any]:
         """The data set with its profile and problems, as the JSON API shows it. Raises NotFound."""
         with self._database.read() as session:
-            dataset = _get(session, dataset_id)
+            dataset = known(session, dataset_id)
             version = session.get(DatasetVersion, (dataset_id, dataset.version))
         profile, problems = None, errors_of(dataset)
         if dataset.state == "ready":
@@ -165,9 +165,9 @@ class DatasetStore:
     def encodings(self, dataset_id: str) -> tuple[list[int], list[Reading]]:
         """See `encoding_preview.readings`; of the original. Raises NotFound, Conflict while it is read."""
         with self._database.read() as session:
-            dataset = _get(session, dataset_id)
+            dataset = known(session, dataset_id)
         _require_read(dataset)
-        with _still_there(dataset_id):
+        with still_there(dataset_id):
             return readings(
                 self._files.version(dataset_id, 1) / ORIGINAL, (dataset.options or {}).get("encoding")
             )
@@ -181,7 +181,7 @@ class DatasetStore:
         found = self._version(dataset_id, version)
         offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
         folder = self._files.version(dataset_id, found.version)
-        with _still_there(dataset_id):
+        with still_there(dataset_id):
             items = parquet.read_page(folder, offset, limit)
         return {"offset": offset, "rows": found.rows, "columns": found.columns, "items": items}
 
@@ -200,7 +200,7 @@ class DatasetStore:
         ]
         if problems:
             raise Invalid.from_problems("The data set has no such column", list(problems))
-        with _still_there(dataset_id):
+        with still_there(dataset_id):
             return parquet.read_columns(self._files.version(dataset_id, version), columns)
 
     # -- going ----------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class DatasetStore:
         Raises NotFound, and Conflict if a run uses it.
         """
         with self._database.write() as session:
-            dataset = _get(session, dataset_id)
+            dataset = known(session, dataset_id)
             users = _users(session, dataset_id)
             if users:
                 raise Conflict(
@@ -229,21 +229,6 @@ class DatasetStore:
     def _version(self, dataset_id: str, version: int | None) -> DatasetVersion:
         with self._database.read() as session:
             return runs.version_of(session, dataset_id, version)
-
-
-@contextmanager
-def _still_there(dataset_id: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise NotFound(f"The rows of data set {dataset_id!r} are gone. It may have been deleted.") from error
-
-
-def _get(session: Session, dataset_id: str) -> Dataset:
-    dataset = session.get(Dataset, dataset_id)
-    if dataset is None:
-        raise NotFound(f"There is no data set {dataset_id!r}. It may have been deleted.")
-    return dataset
 
 
 def _require_read(dataset: Dataset) -> None:

@@ -7,6 +7,7 @@ from app.core.files import Files
 from app.datasets import rows as parquet
 from app.datasets.edits import Edits, shown, shown_new, touched
 from app.datasets.journal import Pending
+from app.datasets.presence import still_there
 from app.datasets.rows import LINE, ROW_ID
 from app.datasets.search import Query, Searches
 
@@ -45,7 +46,7 @@ class Table:
             for row in sorted(pending.added, reverse=True)
             if query.fits({name: pending.came[row].get(name, "") for name in version.columns})
         ]
-        try:
+        with still_there(dataset_id):
             if changed:
                 saved, items = self._changed(folder, pending, query, offset, limit)
             elif query.is_all:
@@ -59,10 +60,6 @@ class Table:
                 found = self._searches.find(folder, version.sha256, query)
                 saved = len(found.positions)
                 items = [shown(pending, place, row) for place, row in found.window(folder, offset, limit)]
-        except FileNotFoundError as error:
-            raise NotFound(
-                f"The rows of data set {dataset_id!r} are gone. It may have been deleted."
-            ) from error
         first = max(0, offset - saved)
         items += [shown_new(pending, row, version.columns) for row in new[first : first + limit - len(items)]]
         return {

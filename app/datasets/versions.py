@@ -15,17 +15,18 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlmodel import Session, col
+from sqlmodel import col
 
 from app.core import runs
 from app.core.clock import Clock, rfc3339
 from app.core.db import Database
 from app.core.errors import Conflict, NotFound
 from app.core.files import Files, write_json
-from app.core.tables import Dataset, DatasetVersion, Run
+from app.core.tables import DatasetVersion, Run
 from app.datasets import journal
 from app.datasets import rows as parquet
 from app.datasets.locks import changing
+from app.datasets.presence import known, still_there
 from app.datasets.rewriting import Counts, blocks, counted, next_row_id, rewrite
 from app.datasets.steps import Step
 
@@ -41,7 +42,7 @@ class Versions:
     def history(self, dataset_id: str) -> list[dict[str, Any]]:
         """All versions, the oldest first, as the JSON API shows them. Raises NotFound."""
         with self._database.read() as session:
-            dataset = _dataset(session, dataset_id)
+            dataset = known(session, dataset_id)
             found = list(session.execute(_of(dataset_id)).scalars())
             query = select(col(Run.dataset_version), func.count()).where(col(Run.dataset_id) == dataset_id)
             users = {
@@ -69,7 +70,7 @@ class Versions:
         """How many rows of the current version a step would change. Raises NotFound, Conflict, Invalid."""
         found = self._current(dataset_id, step)
         counts, _ = Counts(), step.after(found.columns)
-        with _still_there(dataset_id):
+        with still_there(dataset_id):
             for block in blocks(self._files.version(dataset_id, found.version), step):
                 counts = counted(counts, block, step.change(block))
         added = len(step.added(found.columns))
@@ -109,7 +110,7 @@ class Versions:
         made = self._write(dataset_id, parent, newest + 1, step, finding, edits)
         try:
             with self._database.write() as session:
-                dataset = _dataset(session, dataset_id)
+                dataset = known(session, dataset_id)
                 dataset.version = made.version
                 session.add(made)
         except NotFound:  # deleted while the rows were written
@@ -120,7 +121,7 @@ class Versions:
     def undo(self, dataset_id: str) -> int:
         """The parent of the current version is current again; returns its number. Raises NotFound, Conflict."""
         with self._changing(dataset_id), self._database.write() as session:
-            dataset = _dataset(session, dataset_id)
+            dataset = known(session, dataset_id)
             current = runs.version_of(session, dataset_id, None)
             if current.parent is None:
                 raise Conflict(f"{dataset.name} is as it was read: there is nothing to undo.")
@@ -130,7 +131,7 @@ class Versions:
     def redo(self, dataset_id: str) -> int:
         """The newest version that was made of the current one is current; returns its number. Raises NotFound, Conflict."""
         with self._changing(dataset_id), self._database.write() as session:
-            dataset = _dataset(session, dataset_id)
+            dataset = known(session, dataset_id)
             current = runs.version_of(session, dataset_id, None)
             children = [
                 one for one in session.execute(_of(dataset_id)).scalars() if one.parent == current.version
@@ -172,7 +173,7 @@ class Versions:
         shutil.rmtree(folder, ignore_errors=True)  # of a process that died before the database knew of it
         folder.mkdir()
         try:
-            with _still_there(dataset_id):
+            with still_there(dataset_id):
                 first = next_row_id(self._files.dataset(dataset_id)) if step.added(parent.columns) else 0
                 counts, sha256 = rewrite(source, folder, columns, step, first)
             title = step.title
@@ -204,10 +205,10 @@ class Versions:
     def _changing(self, dataset_id: str) -> Iterator[None]:
         """One change at a time, and none over edits that are not saved."""
         with self._database.read() as session:
-            _dataset(session, dataset_id)
+            known(session, dataset_id)
         with changing(self._files.dataset(dataset_id)):
             with self._database.read() as session:
-                journal.require_none(session, self._files, _dataset(session, dataset_id))
+                journal.require_none(session, self._files, known(session, dataset_id))
             yield
 
 
@@ -224,18 +225,3 @@ def _line(parents: dict[int, int | None], version: int | None) -> Iterator[int]:
     while version is not None:
         yield version
         version = parents.get(version)
-
-
-def _dataset(session: Session, dataset_id: str) -> Dataset:
-    dataset = session.get(Dataset, dataset_id)
-    if dataset is None:
-        raise NotFound(f"There is no data set {dataset_id!r}. It may have been deleted.")
-    return dataset
-
-
-@contextmanager
-def _still_there(dataset_id: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise NotFound(f"The rows of data set {dataset_id!r} are gone. It may have been deleted.") from error

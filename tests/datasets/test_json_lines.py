@@ -205,7 +205,10 @@ def test_a_broken_byte_is_named_by_line(bench: Bench) -> None:
 def test_a_huge_line_is_named(bench: Bench) -> None:
     huge = json.dumps({"a": "x" * source.MAX_CELL})
     message = failure(bench.read('{"a": "b"}\n' + huge + "\n", "a.jsonl"))[1]
-    assert message == "Line 2 is longer than 10 MB: no text is that long. Cut it into several rows, or leave it out."
+    assert (
+        message
+        == "Line 2 is longer than 10 MB: no text is that long. Cut it into several rows, or leave it out."
+    )
 
 
 def test_a_long_first_line_is_still_json(bench: Bench) -> None:

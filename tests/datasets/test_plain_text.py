@@ -80,7 +80,10 @@ def test_nothing_but_blank_lines(bench: Bench, content: str) -> None:
 
 def test_a_line_that_is_no_text(bench: Bench) -> None:
     message = failure(bench.read("one\n" + "x" * (source.MAX_CELL + 1) + "\ntwo\n", "a.txt"))[1]
-    assert message == "Line 2 is longer than 10 MB: no text is that long. Cut it into several rows, or leave it out."
+    assert (
+        message
+        == "Line 2 is longer than 10 MB: no text is that long. Cut it into several rows, or leave it out."
+    )
 
 
 def test_a_line_without_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
