@@ -87,7 +87,7 @@ def test_other_columns_are_another_question(client: TestClient, upload: Upload) 
     assert told["columns"]["label"] is None
     assert "conflicts" not in {one["id"] for one in told["findings"]}
     answer = client.get(f"/api/datasets/{dataset_id}/findings?text=txt")
-    assert answer.status_code == 422 and "there are: text, label" in answer.json()["error"]["message"]
+    assert answer.status_code == 404 and "there are: text, label" in answer.json()["error"]["message"]
 
 
 def test_a_data_set_that_is_deleted_meanwhile_leaves_nothing(client: TestClient, upload: Upload) -> None:
