@@ -89,9 +89,7 @@ def _cheapest(sizes: npt.NDArray[np.int32], tokens: int, most: int, cost: int) -
     begins = np.zeros(len(sizes) + 1, dtype=np.int64)
     for end in range(1, len(sizes) + 1):
         first = max(0, end - most)
-        counts = np.arange(
-            end - first, 0, -1
-        )  # rows of a part that ends here and begins at first, first + 1, …
+        counts = np.arange(end - first, 0, -1)  # rows of the parts that end here, the longest first
         longest = np.maximum.accumulate(sizes[first:end][::-1])[::-1].astype(np.int64)
         padded = counts * longest
         whole = np.where((padded <= tokens) | (counts == 1), cheapest[first:end] + padded + cost, math.inf)
