@@ -30,12 +30,12 @@ from app.models.starter import TITLE as STARTER_TITLE
 from app.tasks import suspects, task
 from app.tasks.examples import Examples, load_examples
 from app.tasks.suspects import Summary, Suspect
+from worker.processes import die_with_parent
 
 log = logging.getLogger("worker.check_labels")
 
 NICENESS = 10  # a training that goes on beside it comes first
 TELL_SECONDS = 0.5
-ORPHANED = 4
 # Rows that are looked at: of more, so many at random. The opinions take rows × classes of memory.
 MOST_ROWS, ROWS_TIMES_CLASSES = 50_000, 10_000_000
 MOST_KEPT = 5_000
@@ -264,7 +264,7 @@ def main() -> None:
     """Ends when its standard input closes: whoever started it is gone, or wants it to end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.nice(NICENESS)
-    threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
+    threading.Thread(target=die_with_parent, name="lifeline", daemon=True).start()
     search = LabelSearch(Settings(), sys.argv[1], int(sys.argv[2]))
     threading.Thread(target=search.keep_telling, name="telling", daemon=True).start()
     try:
@@ -275,12 +275,6 @@ def main() -> None:
         Path(search.files.run(search.run_id) / f"{suspects.FILE}.part").unlink(missing_ok=True)
     logging.shutdown()
     os._exit(0)  # tearing torch down takes two seconds
-
-
-def _die_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(ORPHANED)
 
 
 if __name__ == "__main__":

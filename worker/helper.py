@@ -21,8 +21,9 @@ from app.core.spec import RunSpec
 from worker.attempt import Attempt
 from worker.distributed import Meeting
 from worker.finetune import Finetune
+from worker.processes import die_with_parent
 from worker.recorder import Recorder
-from worker.trainer import die_with_parent, import_ahead
+from worker.trainer import import_ahead
 
 # So long the trainer, which probably meets the same error, has time to tell it.
 ERROR_SECONDS = 10.0

@@ -28,6 +28,7 @@ from app.core.tables import FilePrediction
 from app.datasets.readers.token_table import token_places
 from app.tasks import task as task_named
 from worker.asked import Asked, Layout, RowByRow, TokenByToken
+from worker.processes import die_with_parent
 
 log = logging.getLogger("worker.predict_file")
 
@@ -35,7 +36,6 @@ CHUNK = 1024  # inputs that are sorted by length together; between them progress
 SLOW_CHUNK = 32  # for tasks that write texts
 MOST_ROWS = 8192  # of a chunk, where an input stands in several
 TELL_SECONDS = 0.5
-ORPHANED = 4
 
 
 class Cancelled(Exception):
@@ -208,7 +208,7 @@ def _free(name: str, taken: list[str]) -> str:
 def main() -> None:
     """Ends when its standard input closes: whoever started it is gone, or wants it to end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    threading.Thread(target=_die_with_parent, name="lifeline", daemon=True).start()
+    threading.Thread(target=die_with_parent, name="lifeline", daemon=True).start()
     job = FileJob(Settings(), sys.argv[1], int(sys.argv[2]))
     try:
         job.run()
@@ -220,12 +220,6 @@ def main() -> None:
         shutil.rmtree(job.folder / "rows", ignore_errors=True)
     logging.shutdown()
     os._exit(0)  # tearing torch down takes two seconds
-
-
-def _die_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(ORPHANED)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,13 @@ EXIT_ORPHANED, EXIT_DATABASE, EXIT_LOCKED = 70, 74, 75
 MEMORY_FULL = "memory-full"
 
 
+def die_with_parent() -> None:
+    """Standard input closes when who started us dies: without it nobody would end a process that hangs."""
+    while os.read(0, 4096):
+        pass
+    os._exit(EXIT_ORPHANED)
+
+
 class Trainer:
     """A `python -m worker.trainer` that imports torch at once and then waits for a run on its standard input.
 

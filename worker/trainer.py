@@ -39,7 +39,7 @@ from worker.distributed import Helpers, processes
 from worker.finetune import Finetune
 from worker.loop import NonFiniteLoss
 from worker.memory import memory_full
-from worker.processes import EXIT_DATABASE, EXIT_LOCKED, EXIT_ORPHANED
+from worker.processes import EXIT_DATABASE, EXIT_LOCKED, die_with_parent
 from worker.pulse import Pulse
 from worker.recorder import Recorder
 
@@ -230,13 +230,6 @@ def _log_to(path: Path) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, force=True
     )
     faulthandler.enable()  # the end by a signal says where it was
-
-
-def die_with_parent() -> None:
-    """Standard input closes when who started us dies: without it nobody would end a trainer that hangs."""
-    while os.read(0, 4096):
-        pass
-    os._exit(EXIT_ORPHANED)
 
 
 if __name__ == "__main__":
