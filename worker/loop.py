@@ -172,7 +172,7 @@ def train(
     place.micro_batch = most = min(place.micro_batch or recipe.micro_batch or at_a_time, at_a_time)
     longest = int(lengths.max(initial=1))
     # Parts of like length cost less on a CPU, though each is a pass of its own; a GPU wants few and large ones.
-    cost = PASS if objective.by_tokens and device.type == "cpu" else None
+    cost = PASS if device.type == "cpu" and not plan.head_only else None
     steps_an_epoch = math.ceil(len(lengths) / rows_a_step)
     steps = recipe.epochs * steps_an_epoch
     warmup = warmup_steps(steps, recipe.warmup_ratio)

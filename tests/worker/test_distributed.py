@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from app.core import runs
 from app.core.db import Database
 from app.core.files import Files
 from app.core.settings import Settings
@@ -102,24 +104,53 @@ def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
 
 
 @pytest.mark.parametrize("sharded", [False, True])
-def test_with_dropout_a_run_whose_processes_are_killed_ends_as_an_undisturbed_one(
+def test_with_dropout_a_run_that_is_paused_and_whose_processes_are_killed_ends_as_an_undisturbed_one(
     settings: Settings, launch: Launch, database: Database, files: Files, sharded: bool
 ) -> None:
     pair = Supervisor(settings.model_copy(update={"processes": 2, "shard": sharded}), keep_warm=False)
     undisturbed, run_id = (launch(epochs=20, checkpoint_seconds=0.05) for _ in range(2))
     pair.supervise(undisturbed)
     killed_while_it_trains(pair, database, run_id, of_helper=True)
+    paused_while_it_trains(pair, database, run_id)
     killed_while_it_trains(pair, database, run_id, of_helper=False)
     pair.supervise(run_id)
     pair.stop()
     assert json.loads((files.run(run_id) / "plan.json").read_text())["sharded"] is sharded
-    assert_same_end(database, files, undisturbed, run_id, attempts=3)
+    assert_same_end(database, files, undisturbed, run_id, attempts=4)
 
 
 def killed_while_it_trains(pair: Supervisor, database: Database, run_id: str, of_helper: bool) -> None:
     """An attempt, until it has written a checkpoint and one of its processes is killed: with it the other one ends."""
     before = read(database, run_id)
     watching = in_background(pair, run_id)
+    second = until_it_has_kept_more(database, run_id, before)
+    run = read(database, run_id)
+    assert run.pid is not None
+    os.kill(second.pid if of_helper else run.pid, signal.SIGKILL)
+    watching.join()
+    run = read(database, run_id)
+    assert (run.state, run.attempt, run.failures) == ("queued", before.attempt + 1, 0), run.error
+    until(lambda: not second.is_running(), "the end of the second process")
+
+
+def paused_while_it_trains(pair: Supervisor, database: Database, run_id: str) -> None:
+    """An attempt, until it has written a checkpoint and is paused; then the run is queued again."""
+    before = read(database, run_id)
+    watching = in_background(pair, run_id)
+    second = until_it_has_kept_more(database, run_id, before)
+    with database.write() as session:
+        runs.request_pause(session, run_id, time.time())
+    watching.join()
+    run = read(database, run_id)
+    assert (run.state, run.attempt, run.failures) == ("paused", before.attempt + 1, 0), run.error
+    assert (run.checkpoint_step or 0) > (before.checkpoint_step or 0)
+    until(lambda: not second.is_running(), "the end of the second process")
+    with database.write() as session:
+        runs.request_resume(session, run_id, time.time())
+
+
+def until_it_has_kept_more(database: Database, run_id: str, before: Run) -> psutil.Process:
+    """Waits for a checkpoint of the attempt that is being started; its second process."""
 
     def has_begun() -> bool:
         run = read(database, run_id)
@@ -133,10 +164,4 @@ def killed_while_it_trains(pair: Supervisor, database: Database, run_id: str, of
     until(has_begun, "the trainer")
     second = until(lambda: helper(read(database, run_id)), "the second process")
     until(has_kept_more, "a checkpoint")
-    run = read(database, run_id)
-    assert run.pid is not None
-    os.kill(second.pid if of_helper else run.pid, signal.SIGKILL)
-    watching.join()
-    run = read(database, run_id)
-    assert (run.state, run.attempt, run.failures) == ("queued", before.attempt + 1, 0), run.error
-    until(lambda: not second.is_running(), "the end of the second process")
+    return second

@@ -19,14 +19,15 @@ class Plan:
 
     Parameters that are in no group are frozen. `modules`: (module, the share of the steps from which it is in training mode);
     others always are. `frozen`: the blocks from the bottom that never learn, nor does anything before them: their output is
-    the same in each epoch. `finish()`: turns the trained model into the one that is measured and downloaded, in place.
-    `beside(folder, base)`, after that: writes what lies beside the download into the new `folder`; `base`: the name of the
-    pre-trained model.
+    the same in each epoch. `head_only`: these are all of them, so that a step's time hardly goes with its tokens. `finish()`:
+    turns the trained model into the one that is measured and downloaded, in place. `beside(folder, base)`, after that: writes
+    what lies beside the download into the new `folder`; `base`: the name of the pre-trained model.
     """
 
     groups: tuple[Group, ...]
     modules: tuple[tuple[nn.Module, float], ...] = ()
     frozen: tuple[nn.Module, ...] = ()
+    head_only: bool = False
     finish: Callable[[], None] | None = None
     beside: Callable[[Path, str], None] | None = None
 
@@ -92,6 +93,7 @@ def layered(
         parameter_groups(model, rules, weight_decay),
         tuple(sleeping),
         tuple(block for _, block in stack.blocks[:frozen]),
+        frozen == len(stack.blocks),
     )
 
 
