@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from app.core.strategies import Full
+from app.core.strategies import Full, Head, Strategy
 from tests.worker.conftest import Case
 from worker import evaluate
 from worker.backbone import pad_id
@@ -320,10 +320,9 @@ def test_a_row_that_does_not_fit_ends_the_run(case: Callable[..., Case]) -> None
         greedy(case(), RECIPE, most=0)
 
 
-class OfTokens(CrossEntropy):
+class Noted(CrossEntropy):
     """Remembers the rows of each part."""
 
-    by_tokens = True
     parts: list[list[int]]
 
     def batch(self, rows: Any, device: torch.device) -> dict[str, Any]:
@@ -331,19 +330,35 @@ class OfTokens(CrossEntropy):
         return super().batch(rows, device)
 
 
-def test_where_tokens_weigh_the_same_batches_are_random_and_parts_of_like_length(
-    case: Callable[..., Case],
-) -> None:
-    some = case(rows=400)
-    objective = OfTokens(some.data, some.truth, pad_id(some.model))
-    objective.parts = []
+def parts_of(
+    some: Case, strategy: Strategy, by_tokens: bool = False
+) -> tuple[list[list[int]], list[list[int]]]:
+    """The parts of an epoch's steps of 40 rows, and the batches that they should be of."""
+    objective = Noted(some.data, some.truth, pad_id(some.model))
+    objective.parts, objective.by_tokens = [], by_tokens
     used = recipe(batch_size=40, epochs=1)
-    plan = make_plan(some.model, Full(), used.weight_decay)
+    plan = make_plan(some.model, strategy, used.weight_decay)
     list(train(some.model, objective, used, plan, None, "accuracy", CPU))
-    lengths = some.data.lengths
-    expected = epoch_batches(lengths, 40, used.seed, 0, alike=False)
-    assert [row for part in objective.parts for row in part] == np.concatenate(expected).tolist()
-    assert len(objective.parts) > len(expected)
+    expected = epoch_batches(some.data.lengths, 40, used.seed, 0, alike=not by_tokens)
+    return objective.parts, [rows.tolist() for rows in expected]
+
+
+@pytest.mark.parametrize("by_tokens", [False, True], ids=["rows weigh the same", "tokens weigh the same"])
+def test_a_step_is_parted_where_that_costs_less_than_its_padding(
+    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch, by_tokens: bool
+) -> None:
+    monkeypatch.setattr("worker.loop.PASS", 4)
+    parts, batches = parts_of(case(rows=400), Full(), by_tokens)
+    assert [row for part in parts for row in part] == [row for batch in batches for row in batch]
+    assert len(parts) > len(batches)
+
+
+def test_the_steps_of_a_head_alone_stay_whole(
+    case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.loop.PASS", 4)
+    parts, batches = parts_of(case(rows=400), Head(kind="head", fit="epochs"))
+    assert parts == batches
 
 
 def test_one_row_is_enough(case: Callable[..., Case]) -> None:
