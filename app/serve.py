@@ -25,8 +25,8 @@ from app.core.files import make_home
 from app.core.logs import open_log
 from app.core.settings import Settings
 
-# Web, worker and predictor get this long to end by themselves (a trainer 10 s of it), Valkey afterwards.
-STOP_SECONDS = 20.0
+# Web, worker and predictor get this long to end by themselves (a trainer 10 s of it), Valkey afterwards: within 30 s all is over.
+STOP_SECONDS, BROKER_STOP_SECONDS = 20.0, 8.0
 PREDICTOR_AFTER_SECONDS = 8.0
 # A child that lives shorter than this ended at once: it is started again after twice as long, up to a minute. It is never given
 # up, for the others work on: a run goes on without a broker, and a full disk may have room again.
@@ -95,10 +95,10 @@ class Manager:
         """Ends the children: first those that use the broker, then the broker."""
         brokers = [child for child in self._children if child.name == "valkey"]
         others = [child for child in self._children if child.name != "valkey"]
-        for group in (others, brokers):
+        for group, seconds in ((others, STOP_SECONDS), (brokers, BROKER_STOP_SECONDS)):
             for child in group:
                 _signal(child, signal.SIGTERM)
-            until = time.monotonic() + STOP_SECONDS
+            until = time.monotonic() + seconds
             for child in group:
                 if child.process is not None:
                     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.core import runs
 from app.core.archive import zip_folder
 from app.core.errors import Invalid
+from app.core.events import INEXACT
 from app.datasets.store import DatasetStore
 from app.models.catalog import ModelCatalog
 from app.models.finished import FinishedRun, finished_run, folder_sha256
@@ -113,7 +114,7 @@ class Finetune:
         if self.attempt.meeting.first and (halved := plan.after_a_kill(self.attempt.plan_file)):
             recorder.log("warning", halved)
         if differences:
-            recorder.log("warning", f"Not exactly repeatable: {'; '.join(differences)}.")
+            recorder.log("warning", f"{INEXACT}: {'; '.join(differences)}.")
         recorder.progress(phase="reading")
         self.examples = examples = load_examples(self.store, self.files, spec)
         self.task = torch_task(spec.task)(spec, examples, self.attempt.device)

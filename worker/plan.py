@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 
+from app.core.events import INEXACT
 from app.core.files import read_json, write_json, write_json_once
 from worker.batches import ORDER_VERSION
 from worker.fast.dropout import MASKS_VERSION
@@ -52,7 +53,7 @@ def after_a_kill(path: Path) -> str | None:
     mark.unlink()
     return (
         f"The system ended the attempt before for lack of memory with {before} rows at a time; now it is {max(1, before // 2)} "
-        "with the same effective batch. The run is no longer exactly repeatable."
+        f"with the same effective batch. {INEXACT}."
     )
 
 

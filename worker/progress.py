@@ -2,7 +2,7 @@
 
 import math
 
-from app.core.events import PointValue
+from app.core.events import INEXACT, PointValue
 from worker.loop import Evaluated, Halved, Started, Step, Stopped
 from worker.memory import gpu_reserved
 from worker.recorder import Recorder
@@ -36,7 +36,7 @@ class Progress:
         self._recorder.log(
             "warning",
             f"The memory was too small for {event.too_many} rows at a time; from step {event.step} on it is {event.micro_batch} at a time "
-            "with the same effective batch. The run is no longer exactly repeatable.",
+            f"with the same effective batch. {INEXACT}.",
         )
 
     def step(self, event: Step) -> None:

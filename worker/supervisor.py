@@ -15,13 +15,14 @@ import threading
 import time
 from typing import Any
 
+import redis
 from sqlalchemy.exc import OperationalError
 
 from app.broker import redis_client
 from app.core import attempts, queue_order, workers
 from app.core.attempts import Batch, LostRun
 from app.core.db import Database
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Unavailable
 from app.core.files import Files, new_id
 from app.core.settings import Settings
 from app.core.tables import Run, Worker
@@ -139,11 +140,18 @@ class Supervisor:
                     attempts.record(session, *current, Batch(), time.time())
             waiting = attempts.reconcile(session, time.time())
         if waiting:
+            self._wake(waiting)
+
+    def _wake(self, waiting: list[str]) -> None:
+        """Sends their messages again if there are none."""
+        try:
             with redis_client(self.settings) as client:
                 messages: Any = client.llen(RUNS)
             if messages == 0:
                 for run_id in waiting:
                     self.queue.wake(run_id)
+        except (redis.RedisError, Unavailable) as error:
+            log.warning("the broker does not answer (%s); queued runs wait", error)
 
 
 def _lives(pid: int, started: float) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from app.core.events import PointValue
+from app.core.events import INEXACT, PointValue
 from app.tasks import task as task_named
 from app.tasks.examples import Examples
 from worker import best, plan
@@ -234,9 +234,7 @@ class Training:
         told = self.attempt.say, self._tell_frozen
         with computed_once(self.model, frozen, encoded, self.device, cache, *told) as how:
             if noted is not None and how not in (noted, None):
-                self.recorder.log(
-                    "warning", f"Not exactly repeatable: the frozen part was {noted} and is {how}."
-                )
+                self.recorder.log("warning", f"{INEXACT}: the frozen part was {noted} and is {how}.")
             elif how is not None and self.attempt.meeting.first:
                 plan.note(self.attempt.plan_file, frozen_part=how)
             yield

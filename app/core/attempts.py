@@ -17,6 +17,7 @@ from app.core.runs import LEASE_SECONDS, MAX_FAILURES, get, lapsed, move, rowcou
 from app.core.tables import Run
 
 Wish = Literal["go on", "pause", "cancel"]
+TOO_LATE = "The cancel came too late: the run had been trained and measured already, so it has succeeded."
 
 
 class LostRun(Exception):
@@ -110,11 +111,18 @@ def set_process(session: Session, run_id: str, attempt: int, pid: int, started: 
 
 
 def finish(session: Session, run_id: str, attempt: int, state: str, now: float, **values: Any) -> None:
-    """Ends the run as succeeded, failed or cancelled, with its metrics, results or error. Raises LostRun."""
+    """Ends the run as succeeded, failed or cancelled, with its metrics, results or error. Raises LostRun.
+
+    One that has succeeded although it was to be cancelled says so: the cancel came while its model was written already.
+    """
     ended = {"state": state, "finished_at": now, "lease_until": None, "eta_seconds": None, "phase": ""}
     _fence(session, run_id, attempt, {**ended, **values})
     run = get(session, run_id)
     session.refresh(run)
+    if state == "succeeded" and run.cancel_requested:
+        run.cancel_requested = False
+        session.flush()
+        events.append(session, run_id, "log", {"level": "warning", "message": TOO_LATE}, now)
     events.append(session, run_id, "state", state_payload(run), now)
 
 

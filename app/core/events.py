@@ -20,6 +20,8 @@ SERIES = (
     "train/grad_norm",
     "train/examples_per_second",
 )
+# In the log of a run whose numbers another attempt would not repeat bit by bit; its page says so too.
+INEXACT = "The run is no longer exactly repeatable"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,16 @@ def after(session: Session, run_id: str, seq: int, limit: int = 500) -> list[Eve
         .limit(limit)
     )
     return list(session.execute(query).scalars())
+
+
+def inexact(session: Session, run_id: str) -> list[str]:
+    """Why the run is no longer exactly repeatable, a line of its log each."""
+    query = select(col(Event.payload)).where(
+        col(Event.run_id) == run_id,
+        col(Event.kind) == "log",
+        col(Event.payload)["message"].as_string().contains(INEXACT),
+    )
+    return [str(payload["message"]) for payload in session.execute(query.order_by(col(Event.seq))).scalars()]
 
 
 def write_points(session: Session, run_id: str, points: list[PointValue], now: float) -> None:

@@ -98,7 +98,7 @@ def run_page(
         view = actions.run_view_in(services, session, run_id)
         lasts = _lasts(session, run_id, view["task"])
         log = run_log.records(session, run_id, LOG_LINES)
-        resumed = _resumed(session, run_id)
+        resumed, inexact = _resumed(session, run_id), events.inexact(session, run_id)
         samples = _samples(session, run_id)
         bases = runs.ancestors(session, run_id)[::-1]
         children = runs.children(session, run_id)
@@ -125,6 +125,7 @@ def run_page(
         "learned": _learned(results),
         "over": over,
         "resumed": resumed,
+        "inexact": inexact,
         "took": took(view),
         "running": running,
         "unclaimed": alone,

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from app.core import runs
 from app.core.db import Database
 from app.core.settings import Settings
 from app.queue import Queue
@@ -23,6 +24,7 @@ from tests.worker.real_runs import SPEC
 from tests.worker.tiny import build_bert, toy
 
 pytestmark = pytest.mark.slow
+STOP_SECONDS = 30.0  # in which all must be over after a SIGTERM, by promise
 
 
 class Disturbed:
@@ -133,8 +135,12 @@ def test_whatever_dies_the_run_goes_on_and_ends_as_if_nothing_had_happened(
     run = disturbed.kept(second, attempt + 1, behind=run["checkpoint_step"])
     everyone = disturbed.served.processes()
     disturbed.served.process.send_signal(signal.SIGTERM)
-    assert disturbed.served.process.wait() == 0
+    assert disturbed.served.process.wait(STOP_SECONDS) == 0
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in everyone)
+    with disturbed.database.read() as session:
+        left = runs.get(session, second)
+    assert left.state == "queued"
+    assert left.checkpoint_step == left.step > run["step"]  # it was written for the end
     disturbed.serve_again()
     assert disturbed.end(second) == undisturbed
     assert disturbed.view(first)["state"] == "succeeded"
