@@ -27,7 +27,7 @@ class Prediction:
 
     `wrong`: whether it is a mistake (for figures without right and wrong: whether it is among the worst). `badness`: the
     worst come first. `classes`: what one can filter by (its true and predicted labels, its entity types). `detail`: what
-    the page needs to draw it, as JSON.
+    the page needs to draw it, as JSON. `tokens`: how many of them the model read of it, where the task tells.
     """
 
     row_id: int
@@ -38,6 +38,7 @@ class Prediction:
     badness: float
     classes: tuple[str, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
+    tokens: int | None = None
 
 
 def write(path: Path, predictions: Sequence[Prediction]) -> None:
@@ -56,6 +57,7 @@ def write(path: Path, predictions: Sequence[Prediction]) -> None:
             "badness": pa.array([one.badness for one in ordered], pa.float64()),
             "classes": pa.array([list(one.classes) for one in ordered], pa.list_(pa.string())),
             "detail": pa.array([json.dumps(one.detail, ensure_ascii=False) for one in ordered], pa.string()),
+            "tokens": pa.array([one.tokens for one in ordered], pa.int64()),
         }
     )
     part = path.with_name(f"{path.name}.part")

@@ -97,7 +97,7 @@ def _groups(
     rows: Sequence[dict[str, Any]], columns: Mapping[str, Mapping[int, str]], scored: bool
 ) -> Iterator[Group]:
     unit, lengths = _lengths(rows)
-    yield from _bins("length", unit, lengths, lambda low, high: f"{_whole(low)} to {_whole(high)} {unit}")
+    yield from _bins("length", unit, lengths, lambda low, high: f"{_span(low, high)} {unit}")
     if scored:
         truths = [float(row["detail"]["truth"]) for row in rows]
         yield from _bins("label", "true score", truths, lambda low, high: f"{low:.4g} to {high:.4g}")
@@ -173,7 +173,10 @@ def _words(by: str, name: str, value: str, rows: int) -> str:
 
 
 def _lengths(rows: Sequence[dict[str, Any]]) -> tuple[str, list[float]]:
-    """("words" or "characters", of each text): characters where spaces don't part the words."""
+    """("tokens", "words" or "characters", of each text): tokens where the run has kept them; characters where spaces don't part
+    the words."""
+    if all(row.get("tokens") is not None for row in rows):
+        return "tokens", [float(row["tokens"]) for row in rows]
     texts = [f"{row['text']} {row['detail'].get('text_pair', '')}" for row in rows]
     words = [float(len(text.split())) for text in texts]
     if sum(map(len, texts)) > 15 * sum(words):
@@ -181,8 +184,8 @@ def _lengths(rows: Sequence[dict[str, Any]]) -> tuple[str, list[float]]:
     return "words", words
 
 
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
+def _span(low: float, high: float) -> str:
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
 def _labels(row: dict[str, Any]) -> list[str]:
@@ -215,5 +218,14 @@ def _read(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        found = file.read(columns=["row_id", "text", "truth", "predicted", "wrong", "detail"]).to_pylist()
+        columns = [
+            "row_id",
+            "text",
+            "truth",
+            "predicted",
+            "wrong",
+            "detail",
+            "tokens",
+        ]  # runs of before have no tokens
+        found = file.read(columns=[one for one in columns if one in file.schema_arrow.names]).to_pylist()
     return [{**row, "detail": json.loads(row["detail"])} for row in found]

@@ -50,6 +50,7 @@ def section(services: Services, view: dict[str, Any], wanted: Wanted = Wanted())
         "data": {
             "suspects": _suspects(services, view, wanted) if suspects.can_search(view) else None,
             "slices": failing,
+            "by_tokens": any(one.by == "length" and one.value.endswith("tokens") for one in failing),
             "confusions": [
                 {**asdict(one), "query": urlencode({"truth": one.truth, "predicted": one.predicted})}
                 for one in confused

@@ -32,7 +32,7 @@ def test_a_length_at_which_it_fails_stands_first_and_is_sure(path: Path) -> None
     first, *others = slices(path, {})
     assert (first.by, first.value, first.rows, first.wrong, first.sure) == (
         "length",
-        "40 to 40 words",
+        "40 words",
         75,
         25,
         True,
@@ -40,10 +40,20 @@ def test_a_length_at_which_it_fails_stands_first_and_is_sure(path: Path) -> None
     assert first.low is not None and first.high is not None and first.low < 1 / 3 < first.high
     assert (
         first.sentence
-        == "Of the 75 texts of 40 to 40 words 33 % are wrong, of all others 0 %: more than chance explains."
+        == "Of the 75 texts of 40 words 33 % are wrong, of all others 0 %: more than chance explains."
     )
     assert {one.by for one in others} == {"length", "label"}
     assert sorted(one.rows for one in (first, *others) if one.by == "length") == [75, 75, 150]
+
+
+def test_lengths_are_in_tokens_where_the_run_has_kept_them(tmp_path: Path) -> None:
+    """A text of one word may have many, and it is they that the model reads."""
+    rows = [
+        Prediction(row, "a", "a", "b" if row < 40 else "a", row < 40, 0.5, (), {}, tokens=90 if row < 40 else 3 + row % 5)
+        for row in range(120)
+    ]  # fmt: skip
+    first = slices(write(tmp_path / "heldout.parquet", rows), {})[0]
+    assert (first.by, first.value, first.rows, first.wrong) == ("length", "90 tokens", 40, 40)
 
 
 def test_other_columns_make_slices_and_tiny_ones_do_not(path: Path) -> None:

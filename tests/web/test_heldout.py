@@ -37,7 +37,16 @@ def test_the_rows_come_as_json_worst_first(client: TestClient, run_id: str) -> N
     first = told(client, run_id, limit=2)
     assert first["rows"] == first["total"] == 120 and len(first["items"]) == 2
     assert first["items"][0]["wrong"] is True
-    assert set(first["items"][0]) == {"row_id", "text", "truth", "predicted", "wrong", "labels", "detail"}
+    assert set(first["items"][0]) == {
+        "row_id",
+        "text",
+        "truth",
+        "predicted",
+        "wrong",
+        "labels",
+        "detail",
+        "tokens",
+    }
     mistakes = told(client, run_id, wrong=True, limit=1000)
     assert mistakes["total"] == mistakes["wrong"] == len(mistakes["items"]) < 120
     shares = [item["detail"]["probability"] for item in mistakes["items"]]

@@ -74,6 +74,12 @@ class Part:
     truth: Any
     truncated: int = 0
 
+    def tokens(self) -> list[int]:
+        """What the model reads of each example; of one in windows those of all, where they overlap twice."""
+        lengths, owner = self.encoded.lengths, self.encoded.owner
+        read = lengths if owner is None else np.bincount(owner, weights=lengths)
+        return [int(one) for one in read]
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -82,6 +82,7 @@ class Classification(SequenceTask):
     def _predictions(self, test: Part, probabilities: npt.NDArray[np.float64]) -> list[Prediction]:
         """The most confident mistakes are the worst, then what was right with the least confidence."""
         best, top = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
+        tokens = test.tokens()
         found = []
         for row, truth in enumerate(test.truth.tolist()):
             true, predicted, wrong = self.labels[truth], self.labels[best[row]], best[row] != truth
@@ -95,6 +96,7 @@ class Classification(SequenceTask):
                     badness=top[row] if wrong else -top[row],
                     classes=tuple(dict.fromkeys((true, predicted))),
                     detail={"probability": top[row], **self.detail(test.examples, row)},
+                    tokens=tokens[row],
                 )
             )
         return found

@@ -97,6 +97,7 @@ class Multilabel(SequenceTask):
             wrong.any(axis=1), (wrong * (1 + distance)).sum(axis=1), -distance.min(axis=1)
         ).tolist()
         labels = np.array(self.labels, dtype=object)
+        tokens = test.tokens()
         found = []
         for row, (true_row, predicted_row) in enumerate(zip(test.truth, predicted, strict=True)):
             true, given = labels[true_row].tolist(), labels[predicted_row].tolist()
@@ -110,6 +111,7 @@ class Multilabel(SequenceTask):
                     badness=badness[row],
                     classes=tuple(dict.fromkeys([*true, *given])),
                     detail={"true": true, "predicted": given},
+                    tokens=tokens[row],
                 )
             )
         return found

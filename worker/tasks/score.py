@@ -178,6 +178,7 @@ def _predictions(
     """The largest errors are the worst; the worst tenth counts as mistakes."""
     errors = np.abs(predicted - truth)
     bound = max(float(np.quantile(errors, WORST)), np.finfo(np.float64).tiny)
+    tokens = test.tokens()
     return [
         Prediction(
             row_id=test.examples.row_ids[row],
@@ -187,6 +188,7 @@ def _predictions(
             wrong=error >= bound,
             badness=error,
             detail={"truth": true, "predicted": guess},
+            tokens=tokens[row],
         )
         for row, (true, guess, error) in enumerate(
             zip(truth.tolist(), predicted.tolist(), errors.tolist(), strict=True)
