@@ -1,10 +1,12 @@
 """The first line: names of columns, or data?"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import count
 
 from app.core.errors import Invalid, Problem
 from app.datasets.column import ColumnProfile
+from app.datasets.findings import Finding, warning
 
 MAX_COLUMNS = 2000
 MAX_PROBLEMS = 20
@@ -15,30 +17,57 @@ _SAID = re.compile(r'"?sep=(.{1,8})"?')
 
 
 def names(cells: Sequence[str], line: int) -> list[str]:
-    """The columns' names, cleaned. Raises Invalid naming each column without a name, or with one used twice."""
+    """The columns' names, cleaned, each once: a column without a name and one whose name is taken get one of their own
+    (`renamed` tells which). Raises Invalid naming each column whose name can't be used, and where none has a name."""
     found = [clean(cell) for cell in cells]
+    given = [any(map(str.isprintable, name)) for name in found]
     problems: list[Problem] = []
     for position, name in enumerate(found, 1):
-        where = f"column {position}"
-        if not any(map(str.isprintable, name)):
-            problems.append({"where": where, "message": _nameless(position, len(found))})
-        elif name in found[: position - 1]:
-            first = found.index(name) + 1
-            message = f"is called {name[:_LONG]!r} like column {first}: give each column a name of its own"
-            problems.append({"where": where, "message": message})
+        message = None
+        if not any(given):
+            message = "has no name: give it one"
         elif len(name) > MAX_NAME:
             message = f"has a name of {len(name):,} characters: shorten it to {MAX_NAME:,} or fewer"
-            problems.append({"where": where, "message": message})
         elif name.startswith("__"):
             message = f"is called {name[:_LONG]!r}: names that begin with two underscores are reserved, so rename it"
-            problems.append({"where": where, "message": message})
+        if message:
+            problems.append({"where": f"column {position}", "message": message})
     if problems:
         more = f" {len(problems) - 1} more columns have faults like that." if len(problems) > 1 else ""
         message = (
             f"The header in line {line} can't be used: {problems[0]['where']} {problems[0]['message']}.{more}"
         )
         raise Invalid(message, problems[:MAX_PROBLEMS], kind="header")
-    return found
+    taken = {name for name, is_name in zip(found, given, strict=True) if is_name}
+    own: list[str] = []
+    for position, (name, is_name) in enumerate(zip(found, given, strict=True), 1):
+        if not is_name:
+            name = _free(f"column_{position}", taken)
+        elif name in own:
+            name = _free(f"{name[: MAX_NAME - 10]}_2", taken)
+        taken.add(name)
+        own.append(name)
+    return own
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """`name`, or it with the next number that nobody has."""
+    stem, _, number = name.rpartition("_")
+    return next(free for at in count(int(number)) if (free := f"{stem}_{at}") not in taken)
+
+
+def renamed(cells: Sequence[str], found: Sequence[str], line: int) -> list[Finding]:
+    """What `names` made of `cells` and nobody wrote, the first 20."""
+    told = []
+    cleaned = [clean(cell) for cell in cells]
+    for position, (given, name) in enumerate(zip(cleaned, found, strict=True), 1):
+        if given == name:
+            continue
+        why = f"Is called {given[:_LONG]!r} like column {cleaned.index(given) + 1}"
+        if not any(map(str.isprintable, given)):
+            why = "Has no name" + (" (pandas saves its index there)" if position == 1 else "")
+        told.append(warning(f"line {line}, column {position}", f"{why}; it is called {name[:_LONG]!r} here."))
+    return told[:MAX_PROBLEMS]
 
 
 def clean(name: str) -> str:
@@ -99,14 +128,6 @@ def _looks_like_data(line: int, why: str) -> Invalid:
         [{"where": f"line {line}", "message": f"looks like data: {why}"}],
         kind="no_header",
     )
-
-
-def _nameless(position: int, width: int) -> str:
-    if position == 1:
-        return "has no name: give it one (a table saved by pandas has its index there; use index=False)"
-    if position == width:
-        return "has no name: give it one, or remove the delimiter at the end of each line"
-    return "has no name: give it one"
 
 
 def _is_number(cell: str) -> bool:

@@ -18,14 +18,38 @@ def test_names_are_stripped_and_brought_into_one_line() -> None:
 
 def test_every_fault_is_told() -> None:
     with pytest.raises(Invalid) as caught:
-        header.names(["a", "", "a", "__x", ""], 1)
-    assert [problem["where"] for problem in caught.value.problems] == [
-        "column 2",
-        "column 3",
-        "column 4",
-        "column 5",
+        header.names(["a", "__x", "b", "n" * 1001], 1)
+    assert [problem["where"] for problem in caught.value.problems] == ["column 2", "column 4"]
+    assert "1 more columns have faults like that" in caught.value.message
+
+
+def test_a_header_without_any_name_is_none() -> None:
+    with pytest.raises(Invalid, match="column 1 has no name: give it one"):
+        header.names(["", "\u200b"], 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        (["", "text", "label"], ["column_1", "text", "label"]),
+        (["text", "label", "", ""], ["text", "label", "column_3", "column_4"]),
+        (["text", "text", " text"], ["text", "text_2", "text_3"]),
+        (["text", "text", "text_2"], ["text", "text_3", "text_2"]),
+        (["", "column_1"], ["column_2", "column_1"]),
+        (["a_9", "a_9"], ["a_9", "a_9_2"]),
+    ],
+)
+def test_each_column_has_a_name_of_its_own(cells: list[str], found: list[str]) -> None:
+    assert header.names(cells, 1) == found
+
+
+def test_who_was_renamed_is_told() -> None:
+    cells = ["", "text", " Text", "text "]
+    told = header.renamed(cells, header.names(cells, 3), 3)
+    assert [(one["where"], one["message"]) for one in told] == [
+        ("line 3, column 1", "Has no name (pandas saves its index there); it is called 'column_1' here."),
+        ("line 3, column 4", "Is called 'text' like column 2; it is called 'text_2' here."),
     ]
-    assert "3 more columns have faults like that" in caught.value.message
 
 
 @pytest.mark.parametrize("cell", ["1", "-0.5", " 3 ", "1e5"])

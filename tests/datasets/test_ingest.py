@@ -208,16 +208,20 @@ def test_too_many_columns(bench: Bench) -> None:
 # -- headers
 
 
-def test_columns_without_a_name_are_named_by_place(bench: Bench) -> None:
-    kind, message = failure(bench.read(",text,,label\n0,a,b,c\n"))
-    assert kind == "header"
-    assert message.startswith("The header in line 1 can't be used: column 1 has no name")
-
-
-def test_a_name_used_twice(bench: Bench) -> None:
-    view = bench.read("text,label, text\na,b,c\n")
-    assert "column 3 is called 'text' like column 1" in failure(view)[1]
-    assert view["problems"][0]["where"] == "column 3"
+@pytest.mark.parametrize(
+    ("columns", "names", "told"),
+    [
+        (",text,,label\n0,a,b,c\n", ["column_1", "text", "column_3", "label"], ["column 1", "column 3"]),
+        ("text,label, text\na,b,c\n", ["text", "label", "text_2"], ["column 3"]),
+    ],
+    ids=["without a name", "a name used twice"],
+)
+def test_each_column_gets_a_name_of_its_own_and_that_is_told(
+    bench: Bench, columns: str, names: list[str], told: list[str]
+) -> None:
+    view = bench.read(columns)
+    assert view["columns"] == names
+    assert [problem["where"] for problem in view["problems"]] == [f"line 1, {column}" for column in told]
 
 
 def test_reserved_names(bench: Bench) -> None:

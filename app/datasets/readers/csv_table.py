@@ -162,8 +162,8 @@ class CsvTable:
         return found
 
     def row_warnings(self) -> list[Finding]:
-        """About rows that were left out."""
-        found = []
+        """About columns that were renamed, and rows that were left out."""
+        found = header.renamed(self._header, self.names, self._line) if self._has_header else []
         if self._titles:
             lines = lines_text([line for _, line in self._titles], len(self._titles))
             title = next(cell.strip() for cell in self._titles[0][0] if cell.strip())

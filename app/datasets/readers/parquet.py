@@ -137,7 +137,7 @@ class ParquetTable:
             )
 
     def warnings(self, profile: Profile) -> list[Finding]:
-        return []
+        return header.renamed(self._file.schema_arrow.names, self.names, 1)
 
     def used(self) -> dict[str, Any]:
         return {"format": "parquet", "delimiter": None, "header": None}
