@@ -25,9 +25,11 @@ def main() -> None:
     celery = make_celery(settings)
     if queue == RUNS:
         # A slot is a thread: it only supervises a trainer process. One slot, one trainer at a time.
-        pool, hooks = "threads", jobs.register_runs(celery, settings)
+        hooks, at_once = jobs.register_runs(celery, settings)
+        pool = "threads"
     elif queue == PREDICT:
-        pool, hooks = "solo", jobs.register_predict(celery, settings)
+        hooks, at_once = jobs.register_predict(celery, settings), 1
+        pool = "solo"
     else:
         raise SystemExit(f"no queue {queue!r}: runs or predict")
 
@@ -42,7 +44,7 @@ def main() -> None:
     celery.worker_main(
         [
             "worker",
-            *("--queues", queue, "--pool", pool, "--concurrency", "1"),
+            *("--queues", queue, "--pool", pool, "--concurrency", str(at_once)),
             *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
             *("--hostname", f"{queue}@%h"),
         ]

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +84,7 @@ class LabelSearch:
         try:
             found, summary = self.search()
             self.tell()  # the fence: whoever lost the search does not replace what was found
-            suspects.write(self.files.run(self.run_id) / suspects.FILE, found, summary)
+            suspects.write(self.files.suspects(self.run_id), found, summary)
         except HeadstartError as fault:
             state, error = "failed", fault.as_dict()
         except LostCheck:
@@ -272,7 +271,8 @@ def main() -> None:
     except LostCheck:
         log.warning("the search belongs to another attempt; nothing more is written")
     finally:
-        Path(search.files.run(search.run_id) / f"{suspects.FILE}.part").unlink(missing_ok=True)
+        path = search.files.suspects(search.run_id)
+        path.with_name(f"{path.name}.part").unlink(missing_ok=True)
     logging.shutdown()
     os._exit(0)  # tearing torch down takes two seconds
 

@@ -16,8 +16,8 @@ class Hooks(Protocol):
     def stop(self) -> None: ...
 
 
-def register_runs(celery: Celery, settings: Settings) -> Hooks:
-    """The task that trains the run that is next, and the supervisor behind it."""
+def register_runs(celery: Celery, settings: Settings) -> tuple[Hooks, int]:
+    """The task that trains the run that is next, and the supervisor behind it, with how many runs it trains at a time."""
     from worker.supervisor import Supervisor
 
     supervisor = Supervisor(settings)
@@ -27,7 +27,7 @@ def register_runs(celery: Celery, settings: Settings) -> Hooks:
         # A message only wakes: messages stand in the order of their sending, the queue may have another by now.
         supervisor.supervise()
 
-    return supervisor
+    return supervisor, len(supervisor.slots)
 
 
 def register_predict(celery: Celery, settings: Settings) -> Hooks:

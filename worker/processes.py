@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Trainer:
         self.started = process_start(process.pid) or 0.0
 
     @classmethod
-    def start(cls, settings: Settings) -> "Trainer":
+    def start(cls, settings: Settings, environment: Mapping[str, str] | None = None) -> "Trainer":
+        """`environment`: beside ours."""
         ours, its = os.pipe()
         os.set_blocking(ours, False)
         os.set_blocking(its, False)
@@ -53,7 +55,7 @@ class Trainer:
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **settings.environment()},
+                    env={**os.environ, **settings.environment(), **(environment or {})},
                     start_new_session=True,
                     pass_fds=(its,),
                 )
@@ -126,6 +128,14 @@ def process_start(pid: int) -> float | None:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:
         return None
+
+
+def pid_space() -> str:
+    """Where our process ids mean something; "" where all processes of a machine share them."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115
+    except OSError:
+        return ""
 
 
 def kill_group(pid: int | None, started: float | None) -> None:

@@ -1,19 +1,13 @@
 """`headstart backup FILE`: the database and the files that it names in one tar, made while everything runs.
 
-    headstart-backup.json    the format, first
-    headstart.db             a consistent copy (SQLite's online backup)
-    datasets/… runs/…        what that copy names
-    manifest.json            size and SHA-256 of each of them, last: a backup without it was cut off
-
 For a moment the database is locked for writing. In it the files are linked into a folder aside, and the copy's view of the
 database begins: so neither a deletion nor a newer checkpoint comes between the two. Everything slow happens afterwards.
+A file that grows meanwhile (a log, edits that are not saved) may have lines in the backup that came a little later.
 Left out: cache/, broker/, logs/, what is still being uploaded, and zips that are made of the folder beside them.
 """
 
 import contextlib
-import errno
 import fcntl
-import hashlib
 import io
 import json
 import os
@@ -21,26 +15,33 @@ import shutil
 import sqlite3
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from app.care.backup_format import (
+    CHUNK,
+    DATABASE,
+    FIRST,
+    FORMAT,
+    LAST,
+    ZIPS,
+    Hashed,
+    Tell,
+    disk_in_words,
+    require_room,
+)
 from app.core.clock import rfc3339
 from app.core.db import Database
-from app.core.errors import HeadstartError, Invalid, NoSpace, NotFound
-from app.core.files import RESERVE, Files, megabytes, new_id, sync
+from app.core.errors import HeadstartError, Invalid, NotFound
+from app.core.files import Files, new_id, sync
 from app.core.migrate import revision
 from app.core.settings import Settings
 
-FORMAT = 1
-FIRST, LAST, DATABASE = "headstart-backup.json", "manifest.json", "headstart.db"
 STAGING = ".backup-"
 LOCK_SECONDS = 30.0
-# A zip and the folder that it is made of: the folder is enough.
-ZIPS = {"checkpoint.zip": "model", "adapter.zip": "adapter"}
-Tell = Callable[[int, int], None]  # bytes done, bytes in all
 
 
 @dataclass
@@ -70,7 +71,10 @@ def backup(settings: Settings, target: Path, tell: Tell = lambda _done, _all: No
     for left in left_behind(files.root):
         shutil.rmtree(left, ignore_errors=True)
     try:
-        with _staging(files.root) as staging:
+        with (
+            disk_in_words(target.parent, "backup", "The backup can't be written"),
+            _staging(files.root) as staging,
+        ):
             found = _Found()
             with _view(database) as view:
                 found.gather(view, files, staging)
@@ -79,14 +83,6 @@ def backup(settings: Settings, target: Path, tell: Tell = lambda _done, _all: No
     except sqlite3.Error as error:
         raise HeadstartError(
             f"The database {database} can't be copied ({error}). `headstart doctor` says what is wrong with it."
-        ) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(
-                f"The disk of {target.parent} ran full; nothing is left of the backup. Free some space."
-            ) from error
-        raise HeadstartError(
-            f"The backup can't be written: {error.strerror or error} ({error.filename})."
         ) from error
 
 
@@ -241,18 +237,13 @@ def _link(file: Path, target: Path) -> None:
 def _write(staging: Path, found: _Found, target: Path, tell: Tell) -> Backup:
     members = {DATABASE: staging / DATABASE, **dict(sorted(found.links.items()))}
     total = sum(path.stat().st_size for path in members.values())
-    free = shutil.disk_usage(target.parent).free
-    if free < total + RESERVE:
-        raise NoSpace(
-            f"Too little disk for the backup: it needs {megabytes(total + RESERVE)} and {megabytes(free)} are free in "
-            f"{target.parent}. Free some space, or write it elsewhere."
-        )
+    require_room(target.parent, total, "the backup needs", "write it elsewhere")
     head = {"format": FORMAT, "bytes": total + found.rebuilt_bytes, "created_at": rfc3339(time.time())}
     part = target.with_name(f".{target.name}.{new_id()}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(handle, "wb") as file:  # noqa: PTH123
-            with tarfile.TarFile(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, copybufsize=2**20) as tar:
+            with tarfile.TarFile(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, copybufsize=CHUNK) as tar:
                 _add_json(tar, FIRST, head)
                 told = _add_all(tar, members, total, tell)
                 schema = revision(staging / DATABASE)
@@ -279,7 +270,7 @@ def _add_all(tar: tarfile.TarFile, members: dict[str, Path], total: int, tell: T
             reader = Hashed(file, lambda count, before=before: tell(before + count, total))  # type: ignore[misc]
             tar.addfile(info, reader)
         done += info.size
-        told[name] = {"bytes": info.size, "sha256": reader.hexdigest()}
+        told[name] = reader.told()
     return told
 
 
@@ -288,21 +279,3 @@ def _add_json(tar: tarfile.TarFile, name: str, value: dict[str, Any]) -> None:
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(content), int(time.time()), 0o600
     tar.addfile(info, io.BytesIO(content))
-
-
-class Hashed(io.RawIOBase):
-    """A file that is read once: notes the SHA-256 of what was read and tells how many bytes it was."""
-
-    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
-        self._file, self._tell = file, tell
-        self._hash, self._count = hashlib.sha256(), 0
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self._hash.update(chunk)
-        self._count += len(chunk)
-        self._tell(self._count)
-        return chunk
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()

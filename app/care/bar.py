@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.care.backup import Tell
+from app.care.backup_format import Tell
 from app.core.files import megabytes
 
 

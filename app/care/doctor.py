@@ -1,6 +1,6 @@
 """`headstart doctor`: whether the data folder is whole. Only looks; `remove_orphans` alone changes anything.
 
-    surroundings ▸ database ▸ rows of data sets ▸ models ▸ checkpoints and plans ▸ orphans
+    surroundings ▸ database ▸ rows of data sets ▸ models ▸ checkpoints and plans ▸ what lies beside them ▸ orphans
 
 It may run beside a running Headstart, and without one.
 """
@@ -14,8 +14,9 @@ from contextlib import closing
 from sqlalchemy import select
 from sqlmodel import col
 
-from app.care import surroundings
+from app.care import beside, surroundings
 from app.care.backup import left_behind
+from app.care.beside import RESTORE
 from app.care.findings import Report
 from app.core import manifest
 from app.core.clock import Clock
@@ -33,7 +34,6 @@ from app.models.finished import folder_sha256
 # Somebody may just be making a folder whose record comes last.
 YOUNG_SECONDS = 3600.0
 CHECKPOINT_VERSION = 1  # of worker/checkpoints.py; a test compares them
-RESTORE = "Restore a backup (`headstart restore FILE --home DIR`)"
 
 
 def examine(settings: Settings, say: Callable[[str], None], clock: Clock = time.time) -> Report:
@@ -52,6 +52,7 @@ def examine(settings: Settings, say: Callable[[str], None], clock: Clock = time.
             _datasets(database, files, report, say)
             _models(database, files, report, say)
             _unfinished(database, files, report, say)
+            beside.examine(database, files, report)
             _orphans(database, files, report, clock)
     finally:
         database.close()

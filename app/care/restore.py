@@ -1,33 +1,42 @@
 """`headstart restore FILE --home DIR`: a backup becomes a data folder again, checked by its manifest."""
 
-import errno
-import hashlib
 import json
 import os
 import shutil
 import sqlite3
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from app.care.backup import DATABASE, FIRST, FORMAT, LAST, ZIPS, Tell
+from app.care.backup_format import (
+    CHUNK,
+    DATABASE,
+    FIRST,
+    FORMAT,
+    LAST,
+    ZIPS,
+    Hashed,
+    Tell,
+    disk_in_words,
+    require_room,
+)
 from app.core import attempts
 from app.core.archive import zip_folder
 from app.core.db import Database
-from app.core.errors import HeadstartError, Invalid, NoSpace
-from app.core.files import RESERVE, megabytes, new_id, sync
+from app.core.errors import Invalid
+from app.core.files import new_id, sync
 from app.core.migrate import migrate
 from app.core.tables import Run
 
 ROOMS = ("datasets", "runs")
-CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -51,26 +60,19 @@ def restore(file: Path, home: Path, tell: Tell = lambda _done, _all: None) -> Re
         )
     part = home.with_name(f".{home.name}.{new_id()}.part")
     try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        part.mkdir(mode=0o700)
-        manifest = _unpack(file, part, tell)
-        for name in manifest["rebuilt"]:
-            path = part / _safe(name)
-            zip_folder(path.with_name(ZIPS[path.name]), path)
-        waiting = _settle(part / DATABASE)
-        for path in part.rglob("*"):
-            sync(path)
-        os.rename(part, home)  # noqa: PTH104 (over an empty folder, if there is one)
-        sync(home.parent)
-        return Restored(home, sum(told["bytes"] for told in manifest["files"].values()), waiting)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(
-                f"The disk of {home.parent} ran full; nothing is left of the restore. Free some space."
-            ) from error
-        raise HeadstartError(
-            f"{file} can't be restored to {home}: {error.strerror or error} ({error.filename})."
-        ) from error
+        with disk_in_words(home.parent, "restore", f"{file} can't be restored to {home}"):
+            home.parent.mkdir(parents=True, exist_ok=True)
+            part.mkdir(mode=0o700)
+            manifest = _unpack(file, part, tell)
+            for name in manifest["rebuilt"]:
+                path = part / _safe(name)
+                zip_folder(path.with_name(ZIPS[path.name]), path)
+            waiting = _settle(part / DATABASE)
+            for path in part.rglob("*"):
+                sync(path)
+            os.rename(part, home)  # noqa: PTH104 (over an empty folder, if there is one)
+            sync(home.parent)
+            return Restored(home, sum(told["bytes"] for told in manifest["files"].values()), waiting)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -81,20 +83,15 @@ def _unpack(file: Path, folder: Path, tell: Tell) -> dict[str, Any]:
     with _damage_in_words(file), tarfile.open(file, "r:") as tar:
         head = _head(file, tar)
         total = int(head["bytes"])
-        free = shutil.disk_usage(folder).free
-        if free < total + RESERVE:
-            raise NoSpace(
-                f"Too little disk: the backup unpacks to {megabytes(total + RESERVE)} and {megabytes(free)} are free in "
-                f"{folder.parent}. Free some space, or give another --home."
-            )
+        require_room(folder.parent, total, "the backup unpacks to", "give another --home")
         done = 0
         while (member := tar.next()) is not None:
             if member.name == LAST:
                 manifest: dict[str, Any] = json.loads(_content(tar, member))
                 break
-            found[member.name] = _extract(tar, member, folder / _safe(member.name))
+            path = folder / _safe(member.name)
+            found[member.name] = _extract(tar, member, path, partial(_tell_at, tell, done, total))
             done += member.size
-            tell(done, total)
         else:
             raise Invalid(
                 f"{file} was cut off: its manifest, which comes last, is missing. Use another backup."
@@ -105,6 +102,10 @@ def _unpack(file: Path, folder: Path, tell: Tell) -> dict[str, Any]:
                 f"{file} is damaged: {odd[0]}{more} is not as it was backed up. Use another backup."
             )
     return manifest
+
+
+def _tell_at(tell: Tell, before: int, total: int, count: int) -> None:
+    tell(before + count, total)
 
 
 def _odd(found: dict[str, Any], told: dict[str, Any]) -> list[str]:
@@ -128,21 +129,21 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return b"" if source is None else source.read()
 
 
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of what was written."""
+def _extract(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path, tell: Callable[[int], None]
+) -> dict[str, Any]:
+    """What the manifest must say of it."""
     source = tar.extractfile(member) if member.isreg() else None
     if source is None:
         raise Invalid(
             f"The backup holds {member.name!r}, which is no plain file: it was not made by Headstart."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
+    reader = Hashed(source, tell)
     with path.open("xb") as sink:
-        while chunk := source.read(CHUNK):
-            digest.update(chunk)
-            sink.write(chunk)
+        shutil.copyfileobj(reader, sink, CHUNK)
     os.utime(path, (member.mtime, member.mtime))
-    return {"bytes": member.size, "sha256": digest.hexdigest()}
+    return reader.told()
 
 
 def _safe(name: str) -> Path:

@@ -4,6 +4,7 @@ A claim gives the run a new attempt number and a lease. Whoever held the run bef
 write, that the number is no longer its own and gets LostRun: it must exit without writing.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -141,16 +142,19 @@ def release(session: Session, run_id: str, attempt: int, reason: str, now: float
     events.append(session, run_id, "log", {"level": "warning", "message": reason}, now)
 
 
-def reconcile(session: Session, now: float) -> list[str]:
+def reconcile(session: Session, now: float, gone: Collection[str] = ()) -> list[str]:
     """Puts back what a dead worker left running; returns the ids of all queued runs in their order.
 
-    A lost lease is never the run's own fault: it doesn't count towards MAX_FAILURES.
+    `gone`: workers that have ended, which is known before their leases run out. A lost lease is never the run's own fault: it
+    doesn't count towards MAX_FAILURES.
     """
-    for run in session.execute(select(Run).where(col(Run.state) == "running", lapsed(now))).scalars():
+    left = or_(lapsed(now), col(Run.worker_id).in_(gone))
+    for run in session.execute(select(Run).where(col(Run.state) == "running", left)).scalars():
         _put_back(session, run.id, "paused" if run.pause_requested else "queued", now)
         session.refresh(run)
         became = "queued again" if run.state == "queued" else run.state
-        log = {"level": "warning", "message": f"The worker stopped answering; the run is {became}."}
+        what = "ended" if run.worker_id in gone else "stopped answering"
+        log = {"level": "warning", "message": f"The worker {what}; the run is {became}."}
         events.append(session, run.id, "log", log, now)
     return queue_order.queued_ids(session)
 

@@ -60,6 +60,10 @@ class Files:
         """What lies between the head-only and the fine-tuned model of a run: see app.core.interpolation."""
         return self.run(run_id) / "interpolation"
 
+    def suspects(self, run_id: str) -> Path:
+        """What a search for wrong labels found in the data of a run: see app.tasks.suspects."""
+        return self.run(run_id) / "suspects.parquet"
+
     def predicted(self, run_id: str, file_id: str) -> Path:
         """The folder of a file that is predicted with the model of a run."""
         return self.run(run_id) / "files" / _checked(file_id)

@@ -42,7 +42,13 @@ class Settings(BaseSettings):
     processes: int = Field(
         default=0,
         ge=0,
-        description="Processes that train a run together; 0: one for each GPU, without a GPU one.",
+        description="Processes that train a run together; 0: one for each GPU of its slot, without a GPU one.",
+    )
+    slots: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Runs that are trained at a time; 0: one for each GPU, or each HEADSTART_PROCESSES GPUs, without a GPU one.",
     )
     shard: bool = Field(
         default=False,

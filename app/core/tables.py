@@ -113,13 +113,16 @@ class Run(SQLModel, table=True):
 class Worker(SQLModel, table=True):
     """A process that takes runs from the queue, while it is there; see app.core.workers.
 
-    `id` is new with each process; `pid` with `pid_started` say which process it is, on `host`.
+    `id` is new with each process; `pid` with `pid_started` say which process it is, on `host`, to those with the same `pid_space`
+    (containers number their processes themselves). It trains up to `slots` runs at a time.
     """
 
     id: str = Field(primary_key=True)
     host: str
     pid: int
     pid_started: float
+    pid_space: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    slots: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     started_at: float
     heard_at: float
 

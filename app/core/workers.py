@@ -3,7 +3,8 @@
     start ─▶ beat, every few seconds ─▶ leave          silent for a whole lease: stuck (or its machine is gone)
 
 A worker that ended without a word leaves its row behind; another one on its machine, which can tell that the process is gone,
-removes it. Rows of other machines go after a day of silence.
+removes it, and its runs need not wait for their leases. A container that was started again can't tell, and waits for a lease; rows of
+other machines go after a day of silence.
 """
 
 from collections.abc import Callable
@@ -19,13 +20,22 @@ from app.core.tables import Run, Worker
 FORGOTTEN_SECONDS = 86_400.0
 
 
-def beat(session: Session, worker: Worker, now: float, lives: Callable[[int, float], bool]) -> None:
-    """Notes that `worker` is there. `lives(pid, started)`: whether a process of this machine still is."""
+def beat(session: Session, worker: Worker, now: float, lives: Callable[[int, float], bool]) -> list[str]:
+    """Notes that `worker` is there; returns the ids of those that have ended without a word, for sure, since the last beat.
+
+    `lives(pid, started)`: whether a process of this machine still is.
+    """
     session.merge(worker.model_copy(update={"heard_at": now}))
+    gone = []
     for other in session.execute(select(Worker).where(col(Worker.id) != worker.id)).scalars():
         here = other.host == worker.host
-        if (here and not lives(other.pid, other.pid_started)) or now - other.heard_at > FORGOTTEN_SECONDS:
+        known = here and other.pid_space == worker.pid_space
+        dead = here and not lives(other.pid, other.pid_started)
+        if dead and known:
+            gone.append(other.id)
+        if (dead and (known or not is_alive(other, now))) or now - other.heard_at > FORGOTTEN_SECONDS:
             session.delete(other)
+    return gone
 
 
 def leave(session: Session, worker_id: str) -> None:
@@ -34,7 +44,7 @@ def leave(session: Session, worker_id: str) -> None:
 
 
 def views(session: Session, now: float) -> list[dict[str, Any]]:
-    """[{"id", "host", "pid", "started_at", "heard_at", "alive", "runs": [{"id", "name"}]}], the oldest first."""
+    """[{"id", "host", "pid", "started_at", "heard_at", "alive", "slots", "runs": [{"id", "name"}]}], the oldest first."""
     running = session.execute(
         select(col(Run.worker_id), col(Run.id), col(Run.name)).where(col(Run.state) == "running")
     ).all()
@@ -47,6 +57,7 @@ def views(session: Session, now: float) -> list[dict[str, Any]]:
             "started_at": rfc3339(worker.started_at),
             "heard_at": rfc3339(worker.heard_at),
             "alive": is_alive(worker, now),
+            "slots": worker.slots,
             "runs": [{"id": run_id, "name": name} for owner, run_id, name in running if owner == worker.id],
         }
         for worker in found

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FILE = "suspects.parquet"
 GROUP = 1024
 _SUMMARY = b"headstart"
 

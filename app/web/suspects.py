@@ -28,7 +28,7 @@ def look(services: Services, run_id: str, offset: int = 0, limit: int = PAGE) ->
         run = runs.get(session, run_id)
         told = label_checks.view(label_checks.find(session, run_id))
     try:
-        found = suspects.page(services.files.run(run_id) / suspects.FILE, offset, limit)
+        found = suspects.page(services.files.suspects(run_id), offset, limit)
     except FileNotFoundError:
         return {**told, "total": None, "summary": None, "items": None}
     items = _with_status(services, run, found.items)
@@ -95,7 +95,7 @@ def _checked(value: Any) -> dict[str, Any]:
 
 def _item(services: Services, run_id: str, row: int) -> dict[str, Any]:
     try:
-        found = suspects.page(services.files.run(run_id) / suspects.FILE, 0, 10**6).items
+        found = suspects.page(services.files.suspects(run_id), 0, 10**6).items
     except FileNotFoundError:
         raise Conflict("Nobody has looked for wrong labels in the data of this run yet.") from None
     for item in found:

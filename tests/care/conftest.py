@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,14 @@ from app.core.events import PointValue
 from app.core.files import Files, write_json
 from app.core.settings import Settings
 from app.core.spec import parse_spec
+from app.core.tables import FilePrediction, LabelCheck
+from app.datasets.changes import parse_change
+from app.datasets.edits import Edits
 from app.datasets.store import DatasetStore
+from app.datasets.versions import Versions
 from app.models.finished import folder_sha256
+from app.tasks import suspects
+from app.tasks.suspects import Summary
 from tests.conftest import TurnedClock
 from tests.serving import toy_csv
 from tests.worker.real_runs import RealRuns
@@ -80,9 +87,27 @@ def lived(database: Database, files: Files, clock: TurnedClock, upload: Callable
     for step in (2, 3):
         checkpoint(files.run(names["running"]) / "checkpoints" / f"{step:08d}", step)
     (files.run(names["running"]) / "checkpoints" / ".00000004.part").mkdir()
+    _by_hand(database, files, dataset, names["finished"], clock())
     files.cache.mkdir()
     (files.cache / "rows").write_bytes(b"may go")
     return Lived(dataset, names["finished"], names["running"])
+
+
+def _by_hand(database: Database, files: Files, dataset: str, run_id: str, now: float) -> None:
+    """What users have made meanwhile: edits that are not saved, a search for wrong labels, a predicted file."""
+    edits = Edits(database, files, Versions(database, files))
+    edits.change(dataset, parse_change({"drop": [3]}))
+    suspects.write(files.suspects(run_id), [], Summary(rows=30, looked_at=30, likely=0, seconds=1.0))
+    (files.run(run_id) / "label-check.txt").write_text("it looked\n", encoding="utf-8")
+    (files.run(run_id) / "replay.jsonl").write_text('{"text": "its own"}\n', encoding="utf-8")
+    folder = files.predicted(run_id, "c" * 12)
+    folder.mkdir(parents=True)
+    for name in ("original", "result.csv"):
+        (folder / name).write_text("text\nfine\n", encoding="utf-8")
+    ended: dict[str, Any] = {"state": "succeeded", "created_at": now, "finished_at": now}
+    with database.write() as session:
+        session.add(LabelCheck(run_id=run_id, **ended))
+        session.add(FilePrediction(id="c" * 12, run_id=run_id, name="new.csv", columns={}, **ended))
 
 
 def checkpoint(folder: Path, step: int) -> None:

@@ -1,6 +1,7 @@
 """A backup made while others write, and the data folder that comes out of it."""
 
 import io
+import itertools
 import os
 import sqlite3
 import subprocess
@@ -20,7 +21,10 @@ from app.core.db import Database
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.files import Files
 from app.core.settings import Settings
+from app.datasets.changes import parse_change
+from app.datasets.edits import Edits
 from app.datasets.store import DatasetStore
+from app.datasets.versions import Versions
 from tests.care.conftest import Lived
 from tests.waiting import until
 from tests.worker.real_runs import RealRuns
@@ -52,6 +56,9 @@ def test_what_is_restored_is_what_was_there(lived: Lived, settings: Settings, tm
     assert after == {name: before[name] for name in after}
     assert f"runs/{lived.finished}/checkpoint.zip" in after  # made anew: the same bytes
     assert f"runs/{lived.running}/checkpoints/00000003/manifest.json" in after
+    beside = ("suspects.parquet", "label-check.txt", "replay.jsonl", f"files/{'c' * 12}/result.csv")
+    assert {f"runs/{lived.finished}/{name}" for name in beside} <= after.keys()
+    assert f"datasets/{lived.dataset}/edits.jsonl" in after
     database = Database(f"sqlite:///{tmp_path / 'again' / 'headstart.db'}")
     with database.read() as session:
         assert events.read_points(session, lived.finished, None)["train/loss"]["step"] == [1, 2, 3]
@@ -135,6 +142,48 @@ def test_deletions_and_uploads_meanwhile_leave_it_consistent(
     finally:
         over.set()
         thread.join()
+
+
+def test_edits_and_saves_meanwhile_are_in_it_up_to_one_moment(
+    lived: Lived, settings: Settings, database: Database, files: Files, tmp_path: Path
+) -> None:
+    """Somebody counts in two cells by turns and saves now and then: in each backup the cells are as they were at some moment."""
+    over = threading.Event()
+    edits = Edits(database, files, Versions(database, files))
+    edits.discard(lived.dataset)
+
+    def count() -> None:
+        seen = {row["row_id"]: row["cells"]["text"] for row in edits.rows(lived.dataset, (0, 1))}
+        for number in itertools.count():
+            for row in (0, 1):
+                cell = {"row": row, "column": "text", "value": str(number), "before": seen[row]}
+                edits.change(lived.dataset, parse_change({"cells": [cell]}))
+                seen[row] = str(number)
+            if over.is_set():
+                return
+            if number % 3 == 2:
+                edits.save(lived.dataset)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    states = set()
+    try:
+        until(lambda: edits.look(lived.dataset)["version"] > 1, "the first save")
+        for number in range(8):
+            home = tmp_path / f"again-{number}"
+            restore(backup(settings, tmp_path / f"{number}.tar").path, home)
+            copy, its_files = Database(f"sqlite:///{home / 'headstart.db'}"), Files(home)
+            there = Edits(copy, its_files, Versions(copy, its_files))
+            first, second = (int(row["cells"]["text"]) for row in there.rows(lived.dataset, (0, 1)))
+            assert first - second in (0, 1)
+            states.add((there.look(lived.dataset)["version"], first, second))
+            if there.look(lived.dataset)["changes"]:
+                there.save(lived.dataset)  # it goes on from there
+            copy.close()
+    finally:
+        over.set()
+        thread.join()
+    assert len(states) > 1
 
 
 def test_writers_wait_a_moment_only(

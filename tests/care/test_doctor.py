@@ -49,6 +49,20 @@ def test_a_whole_folder_has_nothing_but_the_note_that_nobody_serves_it(
     assert "2 checkpoints of 1 runs that are not over" in report.checked
 
 
+def test_what_lies_beside_rows_and_weights_is_looked_at(
+    lived: Lived, settings: Settings, files: Files
+) -> None:
+    edits = files.dataset(lived.dataset) / "edits.jsonl"
+    with edits.open("ab") as file:
+        file.write(b'{"undo": true}\n{"undo": true}\n')
+    files.suspects(lived.finished).write_bytes(b"PAR1")
+    (files.predicted(lived.finished, "c" * 12) / "result.csv").unlink()
+    report = look(settings)
+    assert f"The edits of toy.csv that are not saved ({edits}) can't be read" in said(report, "error")
+    assert "that the search for wrong labels found" in said(report, "warning")
+    assert "The answers for the file new.csv" in said(report, "warning")
+
+
 def test_a_flipped_bit_in_the_rows_is_found(lived: Lived, settings: Settings, files: Files) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -169,7 +169,7 @@ class RunMachine(RuleBasedStateMachine):
         with self._write() as session:
             waiting = queue_order.queued_ids(session)
             run_id = queue_order.next_id(session)
-            attempt = attempts.claim(session, run_id, self.now) if run_id else None
+            attempt = attempts.claim(session, run_id, self.now, self._worker(run_id)) if run_id else None
         assert run_id == (waiting[0] if waiting else None)
         assert (attempt is None) == (run_id is None)
         if run_id is not None and attempt is not None:
@@ -186,7 +186,7 @@ class RunMachine(RuleBasedStateMachine):
             free = run is not None and (
                 run.state == "queued" or (runs.is_lost(run, self.now) and not run.cancel_requested)
             )
-            attempt = attempts.claim(session, run_id, self.now)
+            attempt = attempts.claim(session, run_id, self.now, self._worker(run_id))
         assert (attempt is not None) == free
         if attempt is not None:
             self._claimed(run_id, attempt, kills)
@@ -198,6 +198,20 @@ class RunMachine(RuleBasedStateMachine):
             found = list(session.execute(select(Run)).scalars())
         assert set(waiting) == {run.id for run in found if run.state == "queued"}
         assert not any(runs.is_lost(run, self.now) for run in found)
+
+    @precondition(lambda self: self.trainers)
+    @rule(pick=picks, at_once=st.booleans())
+    def end_a_worker(self, pick: int, at_once: bool) -> None:
+        """Another one on its machine sees that: its run waits for no lease. Its trainer dies with it, `at_once` or a moment later."""
+        trainer = self._trainer(pick)
+        worker = f"{trainer.run_id}:{trainer.attempt}"
+        if at_once:
+            self.trainers.remove(trainer)
+        with self._write() as session:
+            owned = self._owns(session, trainer)
+            attempts.reconcile(session, self.now, [worker])
+            run = session.get(Run, trainer.run_id)
+        assert not owned or (run is not None and run.state in ("queued", "paused", "cancelled"))
 
     @rule(seconds=st.sampled_from((1.0, LEASE_SECONDS + 1, 86_400.0, -1.0, -3600.0)))
     def turn_the_clock(self, seconds: float) -> None:
@@ -294,6 +308,10 @@ class RunMachine(RuleBasedStateMachine):
     def _write(self) -> Iterator[Session]:
         with self.database.write() as session:
             yield session
+
+    def _worker(self, run_id: str) -> str:
+        """Who takes the run next: a worker for each attempt."""
+        return f"{run_id}:{self.claimed.get(run_id, 0) + 1}"
 
     def _trainer(self, pick: int) -> Trainer:
         return self.trainers[pick % len(self.trainers)]

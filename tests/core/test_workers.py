@@ -7,8 +7,8 @@ from app.core.tables import Worker
 from tests.conftest import TurnedClock
 
 
-def worker(name: str, now: float, host: str = "here", pid: int = 1) -> Worker:
-    return Worker(id=name, host=host, pid=pid, pid_started=1.0, started_at=now, heard_at=now)
+def worker(name: str, now: float, host: str = "here", pid: int = 1, space: str = "") -> Worker:
+    return Worker(id=name, host=host, pid=pid, pid_started=1.0, pid_space=space, started_at=now, heard_at=now)
 
 
 def test_a_worker_is_there_while_it_beats_and_silent_after_a_lease(
@@ -44,3 +44,18 @@ def test_a_beat_removes_the_dead_of_its_own_machine_and_keeps_the_stuck(
         clock.turn(workers.FORGOTTEN_SECONDS)
         workers.beat(session, worker("new", clock()), clock(), lambda pid, _started: pid == 3)
         assert [view["id"] for view in workers.views(session, clock())] == ["new"]
+
+
+def test_a_beat_tells_who_has_ended_for_sure(database: Database, clock: TurnedClock) -> None:
+    with database.write() as session:
+        for one in (
+            worker("dead", clock(), pid=2),
+            worker("contained", clock(), pid=3, space="a container's"),
+            worker("far", clock(), "there", pid=4),
+        ):
+            session.add(one)
+        assert workers.beat(session, worker("new", clock()), clock(), lambda *_: False) == ["dead"]
+        assert [view["id"] for view in workers.views(session, clock())] == ["contained", "far", "new"]
+        clock.turn(LEASE_SECONDS + 1)
+        assert workers.beat(session, worker("new", clock()), clock(), lambda *_: False) == []
+        assert [view["id"] for view in workers.views(session, clock())] == ["far", "new"]

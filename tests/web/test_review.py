@@ -38,7 +38,7 @@ def searched(services: Services, run_id: str) -> str:
         assert claimed is not None
         label_checks.finish(session, run_id, claimed[1], "succeeded", 2.0)
     summary = Summary(60, 60, 3, 1.0, ["words (TF-IDF)"], ["Of 90 rows 60 were looked at."])
-    suspects.write(services.files.run(run_id) / suspects.FILE, found, summary)
+    suspects.write(services.files.suspects(run_id), found, summary)
     return run_id
 
 
@@ -102,8 +102,8 @@ def test_what_is_right_is_remembered_for_the_data_set_and_its_next_run(
     with services.database.read() as session:
         dataset_id = runs.get(session, searched).dataset_id
     other = finished(services, "classification", dataset_id)
-    found = services.files.run(searched) / suspects.FILE
-    (services.files.run(other) / suspects.FILE).write_bytes(found.read_bytes())
+    found = services.files.suspects(searched)
+    services.files.suspects(other).write_bytes(found.read_bytes())
     assert look(client, other)["items"][0]["status"] == "right"
     assert decide(client, other, 4, right=False)["status"] == "open"
     assert look(client, searched)["items"][0]["status"] == "open"

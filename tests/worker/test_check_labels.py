@@ -46,7 +46,7 @@ def test_wrong_labels_are_found_after_a_run_and_the_search_can_be_stopped(
 ) -> None:
     run = real_runs.train(dataset=real_runs.upload(csv_with_wrong_labels()), epochs=1)
     assert run.state == "succeeded"
-    jobs, path = LabelJobs(settings), files.run(run.id) / suspects.FILE
+    jobs, path = LabelJobs(settings), files.suspects(run.id)
     assert not jobs.once()
     before = {one.name: one.stat().st_mtime_ns for one in files.model(run.id).iterdir()}
 
@@ -93,7 +93,7 @@ def test_pairs_are_judged_too_and_without_the_pre_trained_model_the_summary_says
     assert LabelJobs(settings).once()
 
     assert found(database, run.id).error is None
-    page = suspects.page(files.run(run.id) / suspects.FILE)
+    page = suspects.page(files.suspects(run.id))
     assert len(page.summary.notes) == 1 and "only words were compared" in page.summary.notes[0]
     assert [one.split(" ")[0] for one in page.summary.by] == ["words", "the"]
     assert all(item["second"].startswith("a film ") for item in page.items)

@@ -173,7 +173,7 @@ def test_a_run_that_it_trains_is_not_lost_by_a_suspended_machine(
 ) -> None:
     with database.write() as session:  # long ago
         session.execute(text("UPDATE run SET lease_until = 1"))
-    supervisor._current = (run_id, 1)
+    supervisor.slots[0].current = (run_id, 1)
     supervisor.reconcile()
     run = read(database, run_id)
     assert run.state == "running"
