@@ -16,7 +16,7 @@ _WHITE = re.compile(r"[\x00-\x20\x7f-\xa0\s]+")
 _SAID = re.compile(r'"?sep=(.{1,8})"?')
 
 
-def names(cells: Sequence[str], line: int) -> list[str]:
+def names(cells: Sequence[str], line: int | None) -> list[str]:
     """The columns' names, cleaned, each once: a column without a name and one whose name is taken get one of their own
     (`renamed` tells which). Raises Invalid naming each column whose name can't be used, and where none has a name."""
     found = [clean(cell) for cell in cells]
@@ -33,10 +33,11 @@ def names(cells: Sequence[str], line: int) -> list[str]:
         if message:
             problems.append({"where": f"column {position}", "message": message})
     if problems:
-        more = f" {len(problems) - 1} more columns have faults like that." if len(problems) > 1 else ""
-        message = (
-            f"The header in line {line} can't be used: {problems[0]['where']} {problems[0]['message']}.{more}"
+        more = {1: "", 2: " One more column has a fault like that."}.get(
+            len(problems), f" {len(problems) - 1} more columns have faults like that."
         )
+        what = "The columns" if line is None else f"The header in line {line}"
+        message = f"{what} can't be used: {problems[0]['where']} {problems[0]['message']}.{more}"
         raise Invalid(message, problems[:MAX_PROBLEMS], kind="header")
     taken = {name for name, is_name in zip(found, given, strict=True) if is_name}
     own: list[str] = []
@@ -56,7 +57,7 @@ def _free(name: str, taken: Collection[str]) -> str:
     return next(free for at in count(int(number)) if (free := f"{stem}_{at}") not in taken)
 
 
-def renamed(cells: Sequence[str], found: Sequence[str], line: int) -> list[Finding]:
+def renamed(cells: Sequence[str], found: Sequence[str], line: int | None) -> list[Finding]:
     """What `names` made of `cells` and nobody wrote, the first 20."""
     told = []
     cleaned = [clean(cell) for cell in cells]
@@ -66,7 +67,8 @@ def renamed(cells: Sequence[str], found: Sequence[str], line: int) -> list[Findi
         why = f"Is called {given[:_LONG]!r} like column {cleaned.index(given) + 1}"
         if not any(map(str.isprintable, given)):
             why = "Has no name" + (" (pandas saves its index there)" if position == 1 else "")
-        told.append(warning(f"line {line}, column {position}", f"{why}; it is called {name[:_LONG]!r} here."))
+        where = f"column {position}" if line is None else f"line {line}, column {position}"
+        told.append(warning(where, f"{why}; it is called {name[:_LONG]!r} here."))
     return told[:MAX_PROBLEMS]
 
 

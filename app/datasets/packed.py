@@ -42,6 +42,7 @@ _DOCUMENTS = (
     ("ppt/presentation.xml", "is a PowerPoint presentation"),
     ("xl/workbook.bin", "is a binary Excel workbook (.xlsb)"),
 )
+_ABOUT = re.compile(r"(?:readme|licen[cs]e|citation)(?:\.\w+)?|.+\.md", re.IGNORECASE)
 _TOO_MANY = f"The zip file has more than {MAX_MEMBERS:,} files inside. Headstart reads one, or train, validation and test."
 _SAVE = "Save its table as .xlsx or as CSV (UTF-8) and upload that."
 # What zipfile and gzip raise for bytes that make no sense; an OSError may be the disk as well.
@@ -216,6 +217,7 @@ def _choose(archive: zipfile.ZipFile, name: str) -> list[tuple[zipfile.ZipInfo, 
     if "mimetype" in names and "content.xml" in names:
         raise Invalid(f"The file is an OpenDocument file, as of LibreOffice. {_SAVE}", kind="file")
     files = [info for info in infos if not info.is_dir() and not _is_clutter(info.filename)]
+    files = [info for info in files if not _is_about(info.filename)] or files
     if not files:
         raise Invalid(f"{name} has no file inside. Choose one with a table or a text in it.", kind="file")
     if locked := next((info for info in files if info.flag_bits & 1), None):
@@ -249,7 +251,13 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 def _is_clutter(name: str) -> bool:
     """What macOS and Windows put into a zip by themselves."""
     path = PurePosixPath(name)
-    return "__MACOSX" in path.parts or path.name in (".DS_Store", "Thumbs.db", "desktop.ini")
+    named = path.name.startswith("._") or path.name in (".DS_Store", "Thumbs.db", "desktop.ini")
+    return named or "__MACOSX" in path.parts
+
+
+def _is_about(name: str) -> bool:
+    """What people put into a zip beside the data."""
+    return _ABOUT.fullmatch(PurePosixPath(name).name) is not None
 
 
 def _damaged(what: str, error: Exception) -> Exception:

@@ -41,7 +41,7 @@ _REFUSED = (
     (b"ARROW1\x00\x00", f"is an Arrow or Feather file. {_EXPORT}"),
     (b"\xff\xff\xff\xff\x10\x00\x00\x00", f"is an Arrow stream. {_EXPORT}"),
     (b"Obj\x01", f"is an Avro file. {_EXPORT}"),
-    (b"ORC\x00", f"is an ORC file. {_EXPORT}"),
+    (b"ORC", f"is an ORC file. {_EXPORT}"),
     (b"\x89HDF\r\n", f"is an HDF5 file. {_EXPORT}"),
     (b"\x93NUMPY", f"is a NumPy array. {_EXPORT}"),
     (b"\x7fELF", f"is a program. {_NO_TEXT}"),

@@ -111,6 +111,19 @@ def two_columns_of_one_name() -> bytes:
 
 
 NOON = datetime.datetime(2024, 5, 31, 12)
+
+
+def aside(made: Any, rows: int, left: str | None = None) -> None:
+    """A table that begins in C5; `left`: what stands left of its last row."""
+    sheet = made.active
+    for place in range(rows + 1):
+        cells = ("text", "label") if place == 0 else (f"text number {place}", "ab"[place % 2])
+        for column, cell in enumerate(cells, 3):
+            sheet.cell(5 + place, column, cell)
+    if left:
+        sheet.cell(6 + rows, 1, left)
+
+
 CASES: Cases = {
     # -- packed
     "bzip2": ("a.csv.bz2", bz2.compress(BYTES[:300]) + bz2.compress(BYTES[300:]), 30),
@@ -145,6 +158,12 @@ CASES: Cases = {
         patched(zip_of({"a.csv": TABLE}), {}, {24: struct.pack("<I", 10)}),
         "zip file is damaged",
     ),
+    "zip of a table, what macOS adds and a README": (
+        "a.zip",
+        zip_of({"data/a.csv": TABLE, "data/._a.csv": bytes(20), "README.md": "# About", "LICENSE": "MIT"}),
+        30,
+    ),
+    "zip of a README alone": ("a.zip", zip_of({"readme.txt": "one\ntwo\n"}), 2),
     "zip of folders": ("a.zip", zip_of({"a/": "", "b/": ""}), "no file inside"),
     "zip of an empty file": ("a.zip", zip_of({"a.csv": ""}), "a.csv inside the packed file is empty"),
     "a bomb in zips": ("a.zip", lambda: zip_of({"b.zip": zip_of({"c.csv": bytes(300 * MB)})}), "once more"),
@@ -152,6 +171,12 @@ CASES: Cases = {
     "parts of two formats": ("a.zip", zip_of({"train.csv": TABLE, "test.jsonl": LINES}), 60),
     # -- workbooks
     "a hidden sheet": ("a.xlsx", book(hidden), 3),
+    "a table in the middle of a sheet": ("a.xlsx", book(lambda made: aside(made, 60)), 60),
+    "a cell left of such a table, far down": (
+        "a.xlsx",
+        book(lambda made: aside(made, 60, "total")),
+        "Row 66 has a cell left of the table, which begins in column 3",
+    ),
     "macros": ("a.xlsm", changed(SHEET, "docProps/app.xml", lambda xml: xml), 30),
     "dates, errors and merged cells": ("a.xlsx", book(all_kinds), 3),
     "a billion laughs": (
@@ -199,6 +224,7 @@ CASES: Cases = {
         parquet_of({"text": ["a"], "day": pa.array([2**62], pa.timestamp("us"))}),
         1,
     ),
+    "ORC": ("a.orc", b"ORC\x0a\x00\xff" + bytes(100), "is an ORC file"),
     "Parquet without rows": ("a.parquet", parquet_of({"text": pa.array([], pa.string())}), "has no rows"),
     "Parquet without columns": ("a.parquet", parquet_of({}), "has no columns"),
     "Parquet with a column twice": ("a.parquet", two_columns_of_one_name(), 1),

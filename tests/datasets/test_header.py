@@ -20,7 +20,7 @@ def test_every_fault_is_told() -> None:
     with pytest.raises(Invalid) as caught:
         header.names(["a", "__x", "b", "n" * 1001], 1)
     assert [problem["where"] for problem in caught.value.problems] == ["column 2", "column 4"]
-    assert "1 more columns have faults like that" in caught.value.message
+    assert "One more column has a fault like that" in caught.value.message
 
 
 def test_a_header_without_any_name_is_none() -> None:

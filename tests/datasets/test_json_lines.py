@@ -114,9 +114,9 @@ def test_any_table_comes_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
         ('{"text": "a"', "is no JSON object: expecting ',' delimiter at character 13"),
         (
             "{'text': 'a'}",
-            "is no JSON object: expecting property name enclosed in double quotes at character 2",
+            "is no JSON object: write double quotes in place of the single ones at character 2",
         ),
-        ('{"text": "a"},', "is no JSON object: extra data at character 14"),
+        ('{"text": "a"},', "is no JSON object: remove the comma at character 14"),
         ('{"text": "a"} {"text": "b"}', "is no JSON object: extra data at character 15"),
         ('{"text": "a\tb"}', "is no JSON object: invalid control character"),
         ('["a", "b"]', "is no JSON object: it is a list"),

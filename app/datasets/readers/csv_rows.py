@@ -31,7 +31,7 @@ class CsvRows:
     def __init__(self, path: Path, encoding: Encoding, dialect: Dialect) -> None:
         # Holds for the whole process; nobody is served by the module's own 128 KB.
         csv.field_size_limit(MAX_CELL)
-        self.ragged = 0
+        self.ragged = self.trailing = 0
         self.ragged_rows: list[tuple[int, int]] = []  # (line, cells) of the first 20
         self._path, self._encoding, self._dialect = path, encoding, dialect
         self._source, self._text = open_text(path, encoding)
@@ -110,6 +110,7 @@ class CsvRows:
                 kept_lines.append(line)
             elif len(row) > 1 or (row and row[0].strip(_BLANK)):
                 self._note_ragged(line, len(row))
+                self.trailing += len(row) == width + 1 and not row[-1].strip()
         return kept, kept_lines
 
     def _note_ragged(self, line: int, cells: int) -> None:

@@ -14,9 +14,13 @@ LINES = 20  # so many are told
 
 
 class Rows(Protocol):
-    """Rows of cells with the line where each begins: of a text, or of a sheet. See CsvRows."""
+    """Rows of cells with the line where each begins: of a text, or of a sheet. See CsvRows.
+
+    `ragged`: how many have another width than the first; of these `trailing` only end in a delimiter too many.
+    """
 
     ragged: int
+    trailing: int
     ragged_rows: list[tuple[int, int]]
 
     @property
@@ -133,6 +137,9 @@ class CsvTable:
                 f"If line {self._line} is a title, remove it and all else above the line with the columns' names; "
                 "or read the file again without these rows."
             )
+        if self._rows.trailing == self._rows.ragged:
+            each = "It ends" if self._rows.ragged == 1 else "Each of them ends"
+            return f"{each} in a {DELIMITERS[self._delimiter or ',']} too many: remove it."
         return (
             f"Put quotes around cells that contain a {DELIMITERS[self._delimiter or ',']}, "
             "or read the file again without these rows."

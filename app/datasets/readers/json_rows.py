@@ -167,13 +167,13 @@ def _refuse_whole(only: dict[str, Any]) -> None:
 
 
 def _has_columns(values: list[Any]) -> bool:
-    """As pandas writes them, {"0": …, "1": …}, or lists of like length; a row of tokens and tags has no white space in them."""
+    """As pandas writes them, {"0": …, "1": …}, or lists; a row of tokens and tags has no white space in them."""
     if values and all(isinstance(value, dict) and value for value in values):
         return next(iter(values[0])) == "0" and all(value.keys() == values[0].keys() for value in values)
-    if len(values) < 2 or not all(
-        isinstance(value, list) and len(value) == len(values[0]) for value in values
-    ):
+    if not all(isinstance(value, list) for value in values):
         return False
-    return len(values[0]) > 1 and any(
-        isinstance(item, str) and len(item.split()) > 1 for value in values for item in value
+    return any(
+        len(value) > 1 and isinstance(item, str) and len(item.split()) > 1
+        for value in values
+        for item in value
     )

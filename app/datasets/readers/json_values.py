@@ -76,6 +76,15 @@ def checked(found: object, text: str) -> dict[str, Any]:
 
 
 def syntax(error: json.JSONDecodeError) -> str:
+    """What to do, for what people write most often; else what json says."""
+    rest = error.doc[error.pos :]
+    if error.msg == "Extra data" and rest.strip() == ",":
+        return "remove the comma"
+    if error.msg.startswith(("Expecting property name", "Illegal trailing comma")):
+        if rest.lstrip(" ,").startswith("}"):
+            return "remove the comma before the closing brace"
+        if rest.startswith("'"):
+            return "write double quotes in place of the single ones"
     return error.msg[:1].lower() + error.msg[1:]
 
 

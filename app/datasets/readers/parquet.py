@@ -137,7 +137,7 @@ class ParquetTable:
             )
 
     def warnings(self, profile: Profile) -> list[Finding]:
-        return header.renamed(self._file.schema_arrow.names, self.names, 1)
+        return header.renamed(self._file.schema_arrow.names, self.names, None)
 
     def used(self) -> dict[str, Any]:
         return {"format": "parquet", "delimiter": None, "header": None}
@@ -163,7 +163,7 @@ def _names(schema: "pyarrow.Schema") -> list[str]:
         message = f"Headstart can't read the {problems[0]['where']}, which {problems[0]['message']}."
         more = f" {len(problems) - 1} more columns are like that." if len(problems) > 1 else ""
         raise Invalid(f"{message} {_HELP}{more}", problems[: header.MAX_PROBLEMS], kind="parquet")
-    return header.names(schema.names, 1)
+    return header.names(schema.names, None)
 
 
 def _is_readable(kind: "pyarrow.DataType") -> bool:

@@ -88,7 +88,7 @@ class SheetRows:
     """
 
     def __init__(self, file: IO[bytes], sheet: Any) -> None:
-        self.ragged = 0
+        self.ragged = self.trailing = 0
         self.ragged_rows: list[tuple[int, int]] = []
         self.title = sheet.title
         self._file, self._sheet = file, sheet
@@ -102,7 +102,16 @@ class SheetRows:
             self.beginning.append(row)
             if len(self.beginning) == _LOOKED_AT:
                 break
+        self._left = self._empty_columns()
+        self.beginning = [(cells[self._left :], number) for cells, number in self.beginning]
         self._next = 0
+
+    def _empty_columns(self) -> int:
+        """How many columns left of the table are empty, as far as has been read."""
+        return min(
+            (next(place for place, cell in enumerate(cells) if cell.strip()) for cells, _ in self.beginning),
+            default=0,
+        )
 
     @property
     def bytes_read(self) -> int:
@@ -130,7 +139,7 @@ class SheetRows:
     def _fitting(self, width: int, first: Row | None) -> Iterator[Row]:
         if first is not None:
             yield first
-        for rows in (self.beginning[self._next :], self._rows):
+        for rows in (self.beginning[self._next :], map(self._cut, self._rows)):
             for cells, number in rows:
                 if len(cells) > width:
                     self.ragged += 1
@@ -138,6 +147,18 @@ class SheetRows:
                         self.ragged_rows.append((number, len(cells)))
                 else:
                     yield cells + [""] * (width - len(cells)), number
+
+    def _cut(self, row: Row) -> Row:
+        """Without the empty columns left of the table. Raises Invalid if they are not empty here."""
+        cells, number = row
+        if any(cell.strip() for cell in cells[: self._left]):
+            raise Invalid(
+                f"Row {number} has a cell left of the table, which begins in column {self._left + 1} of the sheet. Give that "
+                "column a name in the table's first row, or empty the cell.",
+                [{"where": f"row {number}", "message": "has a cell left of the table"}],
+                kind="header",
+            )
+        return cells[self._left :], number
 
     def _filled(self) -> Iterator[Row]:
         try:
