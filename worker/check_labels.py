@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +31,16 @@ from app.tasks.examples import Examples, load_examples
 from app.tasks.suspects import Summary, Suspect
 from worker.processes import die_with_parent
 
+if TYPE_CHECKING:
+    from worker.label_kinds import Doubt
+
 log = logging.getLogger("worker.check_labels")
 
 NICENESS = 10  # a training that goes on beside it comes first
 TELL_SECONDS = 0.5
 # Rows that are looked at: of more, so many at random. The opinions take rows × classes of memory.
 MOST_ROWS, ROWS_TIMES_CLASSES = 50_000, 10_000_000
+ROWS_TIMES_LABELS = 500_000  # where a row may have several: each label is learned for itself
 MOST_KEPT = 5_000
 MOST_SECONDS = 1200.0  # that the pre-trained model may read
 ANSWERED = 512  # rows between two looks at the progress
@@ -100,25 +104,25 @@ class LabelSearch:
         from app.datasets.split import normalised
         from app.datasets.store import DatasetStore
         from worker import wrong_labels
+        from worker.label_kinds import kind_of
 
         began = time.monotonic()
         self.said.part("reading the rows", (0.0, 0.0))
         examples = load_examples(DatasetStore(self.database, self.files), self.files, self.spec)
         rows, notes = len(examples), []
-        names = sorted(set(examples.labels))
-        most = min(MOST_ROWS, ROWS_TIMES_CLASSES // len(names))
+        several = task(self.spec.task).labels_a_row == "several"
+        names = task(self.spec.task).labels(examples)
+        most = min(MOST_ROWS, (ROWS_TIMES_LABELS if several else ROWS_TIMES_CLASSES) // len(names))
         if rows > most:
             examples = _some(examples, most)
             notes.append(f"Of {rows:,} rows {most:,} were looked at, drawn at random.")
-        number = {label: at for at, label in enumerate(names)}
-        labels = np.array([number[label] for label in examples.labels], dtype=np.int64)
+        kind = kind_of(several, examples["label"], names)
         texts = _texts(examples)
         groups = [normalised(one if isinstance(one, str) else "\x1f".join(one)) for one in texts]
-        fold_of = wrong_labels.dealt(groups, labels)
+        fold_of = wrong_labels.dealt(groups, kind.strata)
         by = ["words (TF-IDF)"]
         tell = self.said.part("comparing words", WORDS)
-        judge = wrong_labels.by_words(texts, labels, len(names))
-        opinions = [wrong_labels.cross_fitted(judge, fold_of, len(names), tell)]
+        opinions = [wrong_labels.cross_fitted(kind.by_words(texts), fold_of, len(names), tell)]
         means = self._means(texts, notes)
         if means is not None:
             by.append(f"the pre-trained model {self.root_title}, without what this run learned")
@@ -126,23 +130,18 @@ class LabelSearch:
                 span = (HEAD[1] - HEAD[0]) / len(means)
                 here = (HEAD[0] + at * span, HEAD[0] + (at + 1) * span)
                 tell = self.said.part("learning from what the pre-trained model says", here)
-                judge = wrong_labels.by_features(layer, labels, len(names))
+                judge = kind.by_features(layer)
                 opinions.append(wrong_labels.cross_fitted(judge, fold_of, len(names), tell))
-        probabilities = wrong_labels.together(opinions)
+        probabilities = kind.together(opinions)
         held = np.array([part != "train" for part in examples.parts])
         own = self._own(texts, held, names) if self.alone else None
         if own is not None:
             by.append("the run’s own model, for rows that did not train")
-            probabilities[held] = wrong_labels.together([*(one[held] for one in opinions), own])
-        found = wrong_labels.likely_wrong(probabilities, labels)
-        kept = [
-            _suspect(examples, row, names[there], probabilities[row, [labels[row], there]])
-            for row, there in zip(
-                found.rows[:MOST_KEPT].tolist(), found.suggested[:MOST_KEPT].tolist(), strict=True
-            )
-        ]
+            probabilities[held] = kind.together([*(one[held] for one in opinions), own])
+        doubts, likely = kind.doubts(probabilities, MOST_KEPT)
+        kept = [_suspect(examples, one) for one in doubts]
         seconds = time.monotonic() - began
-        return kept, Summary(rows, len(examples), found.likely, seconds, by, notes)
+        return kept, Summary(rows, len(examples), likely, seconds, by, notes)
 
     def _means(self, texts: Any, notes: list[str]) -> npt.NDArray[np.float32] | None:
         """What the pre-trained model says of the texts; None with a note why it was not asked."""
@@ -235,16 +234,14 @@ def _some(examples: Examples, count: int) -> Examples:
     )
 
 
-def _suspect(examples: Examples, row: int, suggested: str, probabilities: Any) -> Suspect:
+def _suspect(examples: Examples, doubt: "Doubt") -> Suspect:
+    said = {name: value for name, value in vars(doubt).items() if name != "row"}
     return Suspect(
-        row_id=examples.row_ids[row],
-        part=examples.parts[row],
-        text=examples.texts[row],
-        label=examples.labels[row],
-        suggested=suggested,
-        p_label=float(probabilities[0]),
-        p_suggested=float(probabilities[1]),
-        second=examples["text_pair"][row] if "text_pair" in examples.values else "",
+        row_id=examples.row_ids[doubt.row],
+        part=examples.parts[doubt.row],
+        text=examples.texts[doubt.row],
+        second=examples["text_pair"][doubt.row] if "text_pair" in examples.values else "",
+        **said,
     )
 
 

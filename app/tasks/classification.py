@@ -50,7 +50,7 @@ class Classification(Task):
     )
     baselines = (("tfidf", "TF-IDF + logistic regression"), ("majority", "most frequent label"))
     pipeline = "text-classification"
-    one_label = True
+    labels_a_row = "one"
 
     def stratum(self, spec: RunSpec) -> str | None:
         return column_of(spec, "label")

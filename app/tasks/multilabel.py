@@ -58,6 +58,7 @@ class Multilabel(Task):
         ("majority", "the labels of most rows"),
     )
     pipeline = "text-classification"
+    labels_a_row = "several"
 
     def read(self, cells: Callable[[str], list[str]], spec: RunSpec, where: Callable[[int], str]) -> Reading:
         """ "label" as a list of labels, in order, without repetition; [] is a row without any.
@@ -68,7 +69,7 @@ class Multilabel(Task):
         left_out = empty_cells({"text": texts})
         chosen = spec.columns["label"]
         if isinstance(chosen, str):
-            labels = [_split(cell) for cell in cells(chosen)]
+            labels = [labels_in(cell) for cell in cells(chosen)]
         else:
             labels = _flagged(cells, chosen, left_out, where)
         counts = Counter(
@@ -199,8 +200,28 @@ def _macro(truth: "Flags", predicted: "Flags") -> float:
     return float(f1(truth[:, there], predicted[:, there]).mean()) if there.any() else 1.0
 
 
-def _split(cell: str) -> list[str]:
+def labels_in(cell: str) -> list[str]:
+    """The labels of a cell such as a|b, in order, without repetition."""
     return sorted({label for part in cell.split(SEPARATOR) if (label := part.strip())})
+
+
+def with_label(cell: str, label: str, there: bool) -> str:
+    """The cell with the label, behind the others, or without it; else as it is written."""
+    if there == (label in labels_in(cell)):
+        return cell
+    if there:
+        return f"{cell}{SEPARATOR}{label}" if cell.strip() else label
+    return SEPARATOR.join(part for part in cell.split(SEPARATOR) if part.strip() != label)
+
+
+def with_flag(cell: str, there: bool) -> str:
+    """The cell of a column that says yes or no, saying the other in the same words, if it does not say so yet."""
+    said = cell.strip()
+    if there == (said.casefold() in YES):
+        return cell
+    pairs = dict(zip(NO, YES, strict=True) if there else zip(YES, NO, strict=True))
+    turned = pairs.get(said.casefold(), YES[0] if there else NO[0])
+    return turned.upper() if said.isupper() else turned.title() if said.istitle() else turned
 
 
 def _flagged(

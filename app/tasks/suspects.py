@@ -18,7 +18,8 @@ _SUMMARY = b"headstart"
 @dataclass(frozen=True)
 class Suspect:
     """One row. `suggested`: the label that the others of its kind have, `p_suggested` and `p_label` what speaks for either, 0 to 1.
-    `second`: the other text of a pair."""
+    `second`: the other text of a pair. Where a text may have several labels, `label` and `suggested` are all of them, a|b, and
+    `about` is the one that is too many in `label` or missing there."""
 
     row_id: int
     part: str
@@ -28,6 +29,7 @@ class Suspect:
     p_label: float
     p_suggested: float
     second: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,4 +77,4 @@ def page(path: Path, offset: int = 0, limit: int = 50) -> Page:
         summary = Summary(**json.loads(file.schema_arrow.metadata[_SUMMARY]))
         total = file.metadata.num_rows
         items = file.read().slice(offset, limit).to_pylist()
-    return Page(items, total, summary)
+    return Page([{"about": "", **item} for item in items], total, summary)  # a file of before has none

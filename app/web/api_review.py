@@ -20,7 +20,7 @@ DECISION_BODY = {
                 "minProperties": 1,
                 "maxProperties": 1,
                 "properties": {
-                    "label": {"type": "string", "minLength": 1, "maxLength": suspects.LONGEST},
+                    "label": {"type": "string", "maxLength": suspects.LONGEST},
                     "right": {"type": "boolean"},
                 },
             }
@@ -57,7 +57,8 @@ def cancel(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
 @router.post("/suspects/{row}", openapi_extra={"requestBody": DECISION_BODY})
 def decide(run_id: RunId, row: Row, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
     """{"label": "ham"} corrects the row, among the edits of the data set that are not saved; {"right": true} remembers that its label
-    is right, {"right": false} forgets it."""
+    is right, {"right": false} forgets it. `label` is what the cell shall have: an item's `fixed` follows the suggestion, its `kept`
+    takes that back; it may be empty where a row may have several labels."""
     return suspects.decide(services, run_id, row, body)
 
 

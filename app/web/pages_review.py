@@ -38,7 +38,7 @@ def decide(
 ) -> Response:
     """Correct a label, or say that it is right; then the page again."""
     decision: dict[str, Any] = (
-        {"label": form["label"]} if form.get("label") else {"right": form.get("right") == "yes"}
+        {"label": form["label"]} if "label" in form else {"right": form.get("right") == "yes"}
     )
     suspects.decide(services, run_id, row, decision)
     at = form.get("at", "")

@@ -8,8 +8,8 @@ from app.core.tables import FINAL_STATES, Run
 from app.datasets import label_marks
 from app.datasets import rows as parquet
 from app.datasets.changes import parse_change
-from app.datasets.journal import Pending
 from app.tasks import TASKS, suspects
+from app.tasks.multilabel import YES, labels_in, with_flag, with_label
 from app.web.services import Services
 
 PAGE = 50
@@ -20,8 +20,9 @@ def look(services: Services, run_id: str, offset: int = 0, limit: int = PAGE) ->
     """The search as label_checks.view has it, and what it found: `total`, `summary`, `items` (None before the first search
     has ended).
 
-    Each item has, beside the fields of app.tasks.suspects.Suspect, `now`: the label as it is now, with what is not saved yet (None
-    if the row is gone), and `status`: open, right (somebody said so), pending (corrected, not saved), corrected, gone.
+    Each item has, beside the fields of app.tasks.suspects.Suspect, `now`: the cell of the label as it is now, with what is not saved
+    yet (None if the row is gone), `fixed` and `kept`: what to write there to follow the suggestion, and to take that back, and
+    `status`: open, right (somebody said so), pending (corrected, not saved), corrected, gone.
     Raises NotFound.
     """
     with services.database.read() as session:
@@ -37,7 +38,7 @@ def look(services: Services, run_id: str, offset: int = 0, limit: int = PAGE) ->
 
 def can_search(run: dict[str, Any]) -> bool:
     """Whether wrong labels can be looked for in the data of a run, as the API shows it."""
-    return run["state"] == "succeeded" and run["task"] in TASKS and TASKS[run["task"]].one_label
+    return run["state"] == "succeeded" and run["task"] in TASKS and TASKS[run["task"]].labels_a_row != "none"
 
 
 def search(services: Services, run_id: str) -> dict[str, Any]:
@@ -54,21 +55,20 @@ def cancel(services: Services, run_id: str) -> dict[str, Any]:
 
 
 def decide(services: Services, run_id: str, row: int, value: Any) -> dict[str, Any]:
-    """{"label": "ham"} gives the row another label, among the data set's edits that are not saved; {"right": true} remembers that
-    it has the right one, {"right": false} forgets that. Returns the row's item. Raises NotFound, Invalid, Conflict."""
+    """{"label": "ham"} writes another label into the row's cell (of several labels: all of them, none included; where each has a
+    column of its own: into that of the doubted one), among the data set's edits that are not saved; {"right": true} remembers that
+    it is right as it is, {"right": false} forgets that. Returns the row's item. Raises NotFound, Invalid, Conflict."""
     with services.database.read() as session:
         run = runs.get(session, run_id)
     _require_labels(run)
-    given = _checked(value)
+    given = _checked(value, 0 if TASKS[run.task].labels_a_row == "several" else 1)
     found = _item(services, run_id, row)
     now = _with_status(services, run, [found])[0]
     if now["status"] == "gone":
         raise Conflict("That row is not in the data set any more.")
-    column = _column(run)
     if "label" in given:
-        before = _cells(services, run, [row])[row]
-        change = {"cells": [{"row": row, "column": column, "value": given["label"], "before": before}]}
-        services.edits.change(run.dataset_id, parse_change(change))
+        cell = {"row": row, "column": _column(run, found), "value": given["label"], "before": now["now"]}
+        services.edits.change(run.dataset_id, parse_change({"cells": [cell]}))
         label_marks.mark(services.files, run.dataset_id, row, None)
     elif given["right"] and now["status"] in ("pending", "corrected"):
         raise Conflict("That label has been changed: take the change back, then say that it was right.")
@@ -77,14 +77,14 @@ def decide(services: Services, run_id: str, row: int, value: Any) -> dict[str, A
     return _with_status(services, run, [found])[0]
 
 
-def _checked(value: Any) -> dict[str, Any]:
+def _checked(value: Any, least: int) -> dict[str, Any]:
     if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"label", "right"}:
         raise Invalid('Send {"label": "…"}, the label that the row should have, or {"right": true}.')
     label = value.get("label")
-    if "label" in value and not (isinstance(label, str) and 0 < len(label.strip()) <= LONGEST):
+    if "label" in value and not (isinstance(label, str) and least <= len(label.strip()) <= LONGEST):
         raise Invalid.from_problems(
             "The label can't be used",
-            [{"where": "label", "message": f"must be a text of 1 to {LONGEST:,} characters"}],
+            [{"where": "label", "message": f"must be a text of {least} to {LONGEST:,} characters"}],
         )
     if "right" in value and not isinstance(value["right"], bool):
         raise Invalid.from_problems(
@@ -105,53 +105,67 @@ def _item(services: Services, run_id: str, row: int) -> dict[str, Any]:
 
 
 def _with_status(services: Services, run: Run, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    pending = _pending(services, run)
-    cells = _cells(services, run, [item["row_id"] for item in items], pending)
-    right, column = label_marks.right_labels(services.files, run.dataset_id), _column(run)
+    pending = services.edits.pending(run.dataset_id)
+    saved = _cells(services, run, [item["row_id"] for item in items])
+    right = label_marks.right_labels(services.files, run.dataset_id)
     made = []
     for item in items:
-        row, label = item["row_id"], item["label"]
-        now = cells.get(row)
+        row, label, column = item["row_id"], item["label"], _column(run, item)
+        was = saved.get(row, {}).get(column) if row not in pending.dropped else None
+        if was is None:
+            made.append({**item, "now": None, "fixed": None, "kept": None, "status": "gone"})
+            continue
+        now = pending.cells.get(row, {}).get(column, was)
         status = "open"
-        if now is None:
-            status = "gone"
-        elif column in pending.cells.get(row, {}):
-            status = "pending"
-        elif now.strip() != label:
-            status = "corrected"
+        if not _says(run, item, now):
+            status = "pending" if now != was else "corrected"
         elif right.get(row) == label:
             status = "right"
-        made.append({**item, "now": now, "status": status})
+        kept = was if _says(run, item, was) else _written(run, item, now, as_it_was=True)
+        fixed = _written(run, item, now, as_it_was=False)
+        made.append({**item, "now": now, "fixed": fixed, "kept": kept, "status": status})
     return made
 
 
-def _pending(services: Services, run: Run) -> Pending:
-    return services.edits.pending(run.dataset_id)
+def _says(run: Run, item: dict[str, Any], cell: str) -> bool:
+    """Whether the cell still says what is doubted: the label, or that the one label is there or not."""
+    about = item["about"]
+    if not about:
+        return bool(cell.strip() == item["label"])
+    there = cell.strip().casefold() in YES if _flagged(run) else about in labels_in(cell)
+    return there == (about in labels_in(item["label"]))
 
 
-def _cells(services: Services, run: Run, rows: list[int], pending: Pending | None = None) -> dict[int, str]:
-    """The label cells of rows as they are now, with what is not saved; without rows that are not there or marked to go."""
-    pending = pending or _pending(services, run)
-    column, version = _column(run), services.datasets.view(run.dataset_id)["version"]
+def _written(run: Run, item: dict[str, Any], cell: str, as_it_was: bool) -> str:
+    about = item["about"]
+    if not about:
+        return str(item["label" if as_it_was else "suggested"])
+    there = (about in labels_in(item["label"])) == as_it_was
+    return with_flag(cell, there) if _flagged(run) else with_label(cell, about, there)
+
+
+def _cells(services: Services, run: Run, rows: list[int]) -> dict[int, dict[str, str]]:
+    """Rows as they are saved; those that are not there are left out."""
+    version = services.datasets.view(run.dataset_id)["version"]
     try:
-        saved = parquet.read_ids(services.files.version(run.dataset_id, version), rows)
+        return parquet.read_ids(services.files.version(run.dataset_id, version), rows)
     except FileNotFoundError:  # somebody has taken the data away: the run still shows what it has
         return {}
-    return {
-        row: pending.cells.get(row, {}).get(column, cells[column])
-        for row, cells in saved.items()
-        if row not in pending.dropped and column in cells
-    }
 
 
-def _column(run: Run) -> str:
-    return str(run.spec["columns"]["label"])
+def _flagged(run: Run) -> bool:
+    """Whether each label has a column of its own, that says yes or no."""
+    return isinstance(run.spec["columns"]["label"], list)
+
+
+def _column(run: Run, item: dict[str, Any]) -> str:
+    return str(item["about"] if _flagged(run) else run.spec["columns"]["label"])
 
 
 def _require_labels(run: Run) -> None:
-    if run.task not in TASKS or not TASKS[run.task].one_label:
+    if run.task not in TASKS or TASKS[run.task].labels_a_row == "none":
         raise Conflict(
-            "Wrong labels can be looked for where each row has one label: classification and pairs."
+            "Wrong labels can be looked for in the data of a classification, with one or several labels a text, and of pairs."
         )
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: wrong labels can be looked for once it has succeeded.")

@@ -10,7 +10,7 @@ from app.core.files import Files
 from app.core.spec import RunSpec, parse_spec
 from app.datasets.store import DatasetStore
 from app.tasks.examples import Examples, Reading, load_examples
-from app.tasks.multilabel import Multilabel, tuned
+from app.tasks.multilabel import Multilabel, tuned, with_flag, with_label
 from tests.tasks.conftest import AddCsv
 
 TASK = Multilabel()
@@ -212,3 +212,31 @@ def test_the_cards_lines_use_the_thresholds(truncation: str) -> None:
     compile(lines, "card", "exec")
     assert "headstart_thresholds" in lines
     assert ("its answers are not those that were measured here" in lines) == (truncation != "end")
+
+
+@pytest.mark.parametrize(
+    ("cell", "there", "written"),
+    [
+        ("", True, "c"),
+        ("b | a", True, "b | a|c"),
+        (" c ", True, " c "),
+        ("b|c| a", False, "b| a"),
+        ("c", False, ""),
+    ],
+)
+def test_a_label_is_written_into_a_cell_and_out_of_it(cell: str, there: bool, written: str) -> None:
+    assert with_label(cell, "c", there) == written
+
+
+@pytest.mark.parametrize(
+    ("cell", "there", "written"),
+    [
+        ("0", True, "1"),
+        ("True", False, "False"),
+        ("NO", True, "YES"),
+        ("1.0", False, "0.0"),
+        ("yes", True, "yes"),
+    ],
+)
+def test_a_yes_is_turned_in_the_words_of_its_column(cell: str, there: bool, written: str) -> None:
+    assert with_flag(cell, there) == written

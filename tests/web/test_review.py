@@ -136,7 +136,7 @@ def test_rows_and_runs_that_are_no_suspects(
     assert waiting.status_code == 409 and "The run is queued" in waiting.text
     score = finished(services, "score", upload("text,score\na b,1\nc d,2\n")["id"])
     response = client.post(f"/api/runs/{score}/suspects")
-    assert response.status_code == 409 and "each row has one label" in response.text
+    assert response.status_code == 409 and "of a classification" in response.text
     assert "Likely wrong labels" not in page(client, f"/runs/{score}")
 
 
@@ -153,6 +153,63 @@ def test_the_page_works_without_scripts(client: TestClient, searched: str) -> No
     assert "becomes positive" in words(text) and "it is right" in text
     assert "Save 1 change and train again" in text
     page(client, f"/runs/{searched}?at=4000")  # an address of before
+
+
+def searched_for_several(services: Services, dataset: str, columns: Any) -> str:
+    """A run of a file in which row 0 has x and y, row 1 has y, and x is doubted in both."""
+    run_id = finished(services, "multilabel", dataset, columns={"text": "text", "label": columns})
+    found = [
+        Suspect(0, "train", "one", "x|y", "y", 0.1, 0.9, about="x"),
+        Suspect(1, "train", "two", "y", "x|y", 0.2, 0.8, about="x"),
+    ]
+    suspects.write(services.files.suspects(run_id), found, Summary(2, 2, 2, 1.0, ["words"]))
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("csv", "columns", "cells"),
+    [
+        ("text,labels\none,y | x\ntwo,y\n", "labels", [("y | x", "y "), ("y", "y|x")]),
+        ("text,x,y\none,TRUE,yes\ntwo,0,1\n", ["x", "y"], [("TRUE", "FALSE"), ("0", "1")]),
+    ],
+)
+def test_of_several_labels_the_one_that_is_doubted_is_added_or_removed(
+    client: TestClient,
+    services: Services,
+    upload: Upload,
+    csv: str,
+    columns: Any,
+    cells: list[tuple[str, str]],
+) -> None:
+    dataset = upload(csv)["id"]
+    run_id = searched_for_several(services, dataset, columns)
+    told = look(client, run_id)["items"]
+    assert [(one["now"], one["fixed"], one["kept"], one["status"]) for one in told] == [
+        (was, fixed, was, "open") for was, fixed in cells
+    ]
+    text = words(page(client, f"/runs/{run_id}"))
+    assert "2 of 2 rows lack a label or have one too many" in text
+    assert "Remove x" in text and "Add x" in text and "without x" in text and "with x" in text
+
+    assert decide(client, run_id, 0, label=cells[0][1])["status"] == "pending"
+    assert "loses x" in words(page(client, f"/runs/{run_id}/data"))
+    assert decide(client, run_id, 0, label=cells[0][0])["status"] == "open"  # taken back, as it was written
+    assert client.get(f"/api/datasets/{dataset}/edits").json()["changes"] == 0
+    assert decide(client, run_id, 1, right=True)["status"] == "right"
+    decide(client, run_id, 1, label=cells[1][1])
+    assert client.post(f"/api/datasets/{dataset}/edits/save").status_code == 201
+    assert [one["status"] for one in look(client, run_id)["items"]] == ["open", "corrected"]
+    assert "corrected: has x" in words(page(client, f"/runs/{run_id}/data"))
+
+
+def test_the_only_label_of_a_row_that_may_have_several_can_go(
+    client: TestClient, services: Services, upload: Upload
+) -> None:
+    run_id = searched_for_several(services, upload("text,labels\none,x\ntwo,y\n")["id"], "labels")
+    assert look(client, run_id)["items"][0]["fixed"] == ""
+    response = client.post(f"/runs/{run_id}/suspects/0", data={"label": ""}, follow_redirects=False)
+    assert response.status_code == 303
+    assert [one["status"] for one in look(client, run_id)["items"]] == ["pending", "open"]
 
 
 def test_slices_and_confusions(client: TestClient, run_id: str) -> None:

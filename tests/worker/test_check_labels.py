@@ -97,3 +97,28 @@ def test_pairs_are_judged_too_and_without_the_pre_trained_model_the_summary_says
     assert len(page.summary.notes) == 1 and "only words were compared" in page.summary.notes[0]
     assert [one.split(" ")[0] for one in page.summary.by] == ["words", "the"]
     assert all(item["second"].startswith("a film ") for item in page.items)
+
+
+def test_a_label_too_many_or_missing_is_found_where_a_text_may_have_several(
+    settings: Settings, database: Database, files: Files, real_runs: RealRuns
+) -> None:
+    texts, labels = toy(200)
+    rows = []
+    for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        some = ["film"] if row % 3 else ["film", label]
+        rows.append(
+            f"{text} {'quux' if row % 2 else ''},{'|'.join([*some, *(['odd'] * ((row % 2) ^ (row in WRONG)))])}"
+        )
+    dataset = real_runs.upload("text,label\n" + "\n".join(rows))
+    run = real_runs.train(dataset=dataset, task="multilabel", epochs=1)
+    assert run.state == "succeeded", run.error
+    request(database, run.id)
+
+    assert LabelJobs(settings).once()
+
+    assert found(database, run.id).error is None
+    items = suspects.page(files.suspects(run.id)).items
+    odd = [one["row_id"] for one in items if one["about"] == "odd"]
+    assert len(set(WRONG) & set(odd[:12])) >= 8
+    for one in items:
+        assert set(one["label"].split("|")) ^ set(one["suggested"].split("|")) - {""} == {one["about"]}
