@@ -201,8 +201,8 @@ class WordCrossEntropy(CrossEntropy):
     """The objective: cross-entropy of the tags at the marks, summed, over the mean number of marks of a window (with class
     weights: the mean sum of theirs).
 
-    A step's own number of marks would not do: rows of like length share a batch, and with the mean of each batch a tag
-    among short sentences would count several times as much as one among long.
+    A step's own number of marks would not do: with the mean of each batch a tag among short sentences would count more than
+    one among long.
     """
 
     by_tokens = True
