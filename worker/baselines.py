@@ -5,17 +5,18 @@ All see the training rows that the model saw; the strength of regularisation is 
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix, hstack
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import log_loss
 
 from worker.seeds import derive
+
+# scikit-learn takes a second to import, and only the end of a run needs it: each function does it for itself.
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
@@ -67,7 +68,7 @@ def tfidf(
     if features.nothing or len(present) < 2:
         return majority(train_labels, len(texts), n_classes)
 
-    def probabilities(model: LogisticRegression, some: Texts) -> Probabilities:
+    def probabilities(model: "LogisticRegression", some: Texts) -> Probabilities:
         result = np.zeros((len(some), n_classes))
         if len(some):
             result[:, present] = model.predict_proba(features.of(some))
@@ -90,6 +91,8 @@ def tfidf_labels(
 ) -> tuple[Probabilities, Probabilities]:
     """Probabilities of each label for itself, (rows, labels), of the validation rows and of `texts`: one logistic
     regression a label; the strength that all share is chosen by the log loss of the validation rows."""
+    from sklearn.linear_model import LogisticRegression
+
     count = train_truth.shape[1]
     rows = sampled(len(train_texts), count, seed)
     train_truth = train_truth[rows]
@@ -123,6 +126,8 @@ def tfidf_score(
     seed: int = 0,
 ) -> Numbers:
     """Scores (texts,) of a ridge regression; the strength is chosen by the squared error of the validation rows."""
+    from sklearn.linear_model import Ridge
+
     rows = sampled(len(train_texts), 1, seed)
     train_scores = train_scores[rows]
     features = Features(_take(train_texts, rows), 1)
@@ -183,8 +188,10 @@ def _take(texts: Texts, rows: Labels) -> Texts:
     return texts if len(rows) == len(texts) else [texts[row] for row in rows]
 
 
-def _vectorizer(texts: Sequence[str], features: int) -> TfidfVectorizer:
+def _vectorizer(texts: Sequence[str], features: int) -> "TfidfVectorizer":
     """By words where there are words: where spaces part the text every dozen characters or so."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     characters = sum(len(text) for text in texts)
     words = sum(len(text.split()) for text in texts)
     letters = sum(1 for text in texts for character in text if character.isalnum())
@@ -194,7 +201,10 @@ def _vectorizer(texts: Sequence[str], features: int) -> TfidfVectorizer:
     return TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", ngram_range=(1, 2), **options)
 
 
-def _fit(features: object, labels: Labels, strength: float) -> LogisticRegression:
+def _fit(features: object, labels: Labels, strength: float) -> "LogisticRegression":
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=strength, max_iter=ITERATIONS)  # lbfgs: no random numbers
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the bound on the time is meant
@@ -203,6 +213,8 @@ def _fit(features: object, labels: Labels, strength: float) -> LogisticRegressio
 
 
 def _log_loss(truth: Labels, probabilities: Probabilities) -> float:
+    from sklearn.metrics import log_loss
+
     classes = np.arange(probabilities.shape[1])
     clipped = np.clip(probabilities, 1e-9, None)
     return float(log_loss(truth, clipped / clipped.sum(axis=1, keepdims=True), labels=classes))
