@@ -119,10 +119,15 @@ async def reread(dataset_id: DatasetId, services: ServicesDep, form: FormFields)
     return redirect(f"/data/{dataset_id}")
 
 
-@router.post("/data/{dataset_id}/encoding")
-async def encoding(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
-    """Read the original in the encoding whose button was pressed; everything else stays as it was asked."""
-    await uploads.reread(services, dataset_id, ReadOptions(encoding=form.get("encoding", "").strip() or AUTO))
+@router.post("/data/{dataset_id}/reading")
+async def reading(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
+    """Read the original in the way whose button was pressed; everything else stays as it was asked."""
+    options = ReadOptions(
+        encoding=form.get("encoding", "").strip() or None,
+        header={"yes": True, "no": False}.get(form.get("header", "")),
+        skip_ragged=True if "skip_ragged" in form else None,
+    )
+    await uploads.reread(services, dataset_id, options)
     return redirect(f"/data/{dataset_id}")
 
 

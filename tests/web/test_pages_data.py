@@ -72,11 +72,32 @@ def test_an_unknown_format_is_refused_by_name(client: TestClient, upload: Upload
     assert answer.json()["error"]["problems"][0]["where"] == "format"
 
 
+@pytest.mark.parametrize(
+    ("content", "button", "rows"),
+    [
+        ("text,label\na,x\nb\nc,y\n", ("skip_ragged", "1"), 2),
+        ("a good film,1\na bad one,0\n", ("header", "no"), 2),
+        ("a good film,1\na bad one,0\n", ("header", "yes"), 1),
+    ],
+    ids=["uneven rows", "no header", "a header like data"],
+)
+def test_a_file_that_can_be_read_another_way_is_with_one_press(
+    client: TestClient, upload: Upload, content: str, button: tuple[str, str], rows: int
+) -> None:
+    view = upload(content)
+    name, value = button
+    assert view["state"] == "failed"
+    assert f'name="{name}" value="{value}" type="submit"' in page(client, view["id"])
+    client.post(f"/data/{view['id']}/reading", data={name: value})
+    read = client.get(f"/api/datasets/{view['id']}").json()
+    assert (read["state"], read["rows"]) == ("ready", rows)
+
+
 def test_a_guessed_encoding_is_chosen_with_one_press(client: TestClient, upload: Upload) -> None:
     view = upload("text,label\nschöne Grüße,x\nplain,y\n".encode("cp1252"), "reviews.csv")
     page = client.get(f"/data/{view['id']}").text
     assert "Which of these reads right?" in page and page.count("schöne Grüße") >= 2
-    answer = client.post(f"/data/{view['id']}/encoding", data={"encoding": "windows-1252"})
+    answer = client.post(f"/data/{view['id']}/reading", data={"encoding": "windows-1252"})
     assert answer.status_code == 200 and "Which of these reads right?" not in answer.text
     assert client.get(f"/api/datasets/{view['id']}").json()["options"]["encoding_guessed"] is False
     assert client.get(f"/api/datasets/{view['id']}/encodings").json()["lines"] == [2]
