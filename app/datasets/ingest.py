@@ -1,7 +1,7 @@
 """From the original to rows.parquet and profile.json: tries encodings, reads, checks, and words what it finds."""
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Any
 
 from app.core.errors import Invalid
 from app.core.files import write_json
+from app.datasets import apart, signatures
 from app.datasets import encoding as encodings
-from app.datasets import signatures
 from app.datasets.column_findings import of_columns
 from app.datasets.encoding import HEAD_BYTES, Encoding
 from app.datasets.findings import Finding, warning
@@ -49,9 +49,21 @@ def ingest(
     `progress` is called with the bytes read so far and may raise to stop. Raises Invalid for a file that can't be read.
     """
     with unpacked(original, name, folder, progress) as (members, tell):
-        if len(members) == 1:
-            return _read_one(members[0], folder, options, tell, untagged)
-        return _read_several(members, folder, options, tell, untagged)
+        read = apart.read if apart.is_wanted(members) else read_members
+        return read(members, folder, options, tell, untagged)
+
+
+def read_members(
+    members: Sequence[Member],
+    folder: Path,
+    options: ReadOptions,
+    progress: Callable[[int], None],
+    untagged: bool,
+) -> Ingested:
+    """What `ingest` does with the files that came out of the original."""
+    if len(members) == 1:
+        return _read_one(members[0], folder, options, progress, untagged)
+    return _read_several(members, folder, options, progress, untagged)
 
 
 def _read_one(
@@ -81,7 +93,11 @@ def _read_one(
 
 
 def _read_several(
-    members: list[Member], folder: Path, options: ReadOptions, progress: Callable[[int], None], untagged: bool
+    members: Sequence[Member],
+    folder: Path,
+    options: ReadOptions,
+    progress: Callable[[int], None],
+    untagged: bool,
 ) -> Ingested:
     """Each file in its own encoding, which is settled before the rows are read."""
     opened: list[tuple[str, str, Table]] = []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROW_ID, LINE = "__row_id", "__line"
 ROWS_FILE = "rows.parquet"
+PART_FILE = f".{ROWS_FILE}.part"
 
 
 class ContentHash:
@@ -64,7 +65,7 @@ class RowsWriter:
         self.rows = 0
         self._hash = ContentHash(columns)
         self._path = folder / ROWS_FILE
-        self._part = folder / f".{ROWS_FILE}.part"
+        self._part = folder / PART_FILE
         fields = [(ROW_ID, pa.int64()), (LINE, pa.int64()), *((name, pa.string()) for name in columns)]
         self._schema = pa.schema(fields)
         # Dictionaries and statistics of texts only cost time; labels stay small through zstd all the same.

@@ -5,10 +5,14 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from app.datasets import apart
+from app.datasets.ingest import ingest
+from app.datasets.options import ReadOptions
 from app.datasets.readers import parquet
 from app.datasets.readers.parquet import ParquetTable
 
@@ -97,10 +101,10 @@ def test_the_name_does_not_matter(bench: Bench) -> None:
     "values",
     [
         [b"x"],
-        [{"a": 1}],
-        [[["x"]]],
-        [[{"a": {"b": 1}}]],
-        pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        [{"a": b"x"}],
+        [[b"x"]],
+        pa.array([[(1, "a")]], pa.map_(pa.int64(), pa.string())),
+        [[[[[[[[[["x"]]]]]]]]]],
     ],
 )
 def test_what_is_no_text_is_refused_by_name(bench: Bench, values: Any) -> None:
@@ -108,6 +112,48 @@ def test_what_is_no_text_is_refused_by_name(bench: Bench, values: Any) -> None:
     kind, message = failure(view)
     assert kind == "parquet" and "the column odd, which holds" in message
     assert [problem["where"] for problem in view["problems"]] == ["column odd"]
+
+
+def test_structs_maps_and_lists_of_them_are_json(bench: Bench) -> None:
+    odd = {
+        "s": [{"a": 1, "b": {"c": ["x"]}}, None],
+        "l": [[{"a": {"b": 1}}], [[]][0]],
+        "m": pa.array([[("k", [1, 2])], []], pa.map_(pa.string(), pa.list_(pa.int64()))),
+    }
+    view = bench.read(stored(pa.table({"text": ["t", "u"], **odd})), "a.parquet")
+    assert bench.column(view, "s") == ['{"a":1,"b":{"c":["x"]}}', ""]
+    assert bench.column(view, "l") == ['[{"a":{"b":1}}]', "[]"]
+    assert bench.column(view, "m") == ['{"k":[1,2]}', "{}"]
+
+
+def test_a_giant_list_is_told_by_row(bench: Bench) -> None:
+    lists = pa.ListArray.from_arrays([0, 1, 6 * 10**6], pa.array(np.zeros(6 * 10**6, np.int8)))
+    kind, message = failure(bench.read(stored(pa.table({"text": ["a", "b"], "n": lists})), "a.parquet"))
+    assert kind == "file" and message.startswith("Row 2 has a cell that is longer than 10 MB")
+
+
+def test_a_list_that_fits_no_memory_ends_the_reading_and_not_the_server(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "MEMORY", 300 * 2**20)
+    lists = pa.ListArray.from_arrays([0, 80 * 10**6], pa.array(np.zeros(80 * 10**6, np.int8)))
+    content = stored(pa.table({"n": lists}), compression="zstd")
+    assert len(content) < 10**5
+    view = bench.read(content, "a.parquet")
+    assert "Reading row 1 takes too much memory" in failure(view)[1]
+    assert {path.name for path in bench.files.version(view["id"], 1).iterdir()} == {"original"}
+
+
+def test_reading_apart_ends_when_the_data_set_is_deleted(tmp_path: Path) -> None:
+    class Gone(Exception): ...
+
+    def deleted(_: int) -> None:
+        raise Gone
+
+    (tmp_path / "original").write_bytes(stored(pa.table({"l": [["a"]] * 10})))
+    with pytest.raises(Gone):
+        ingest(tmp_path / "original", tmp_path, "a.parquet", ReadOptions(), deleted)
+    assert [path.name for path in tmp_path.iterdir()] == ["original"]
 
 
 def test_no_rows(bench: Bench) -> None:

@@ -6,22 +6,21 @@ It ends when its stdin closes (whoever asked has gone) and when the data set is 
 import json
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 
+from app.datasets.apart import GONE, end_with_asker
 from app.datasets.doctor.base import Asked
 from app.datasets.doctor.examine import examine, say_progress
 
 _EVERY_SECONDS = 0.3
-GONE = 3  # the exit status when the data set was deleted meanwhile
 
 
 def main() -> None:
     os.nice(10)
     version, out = map(Path, sys.argv[1:3])
     asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_asker, daemon=True).start()
+    end_with_asker()
     told = 0.0
 
     def progress(share: float, doing: str) -> None:
@@ -36,11 +35,6 @@ def main() -> None:
         if version.exists():
             raise
         raise SystemExit(GONE) from None
-
-
-def _end_with_asker() -> None:
-    sys.stdin.read()
-    os._exit(GONE)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app.core.errors import Invalid, Problem
 from app.core.files import megabytes
 from app.datasets import header
+from app.datasets.apart import too_much
 from app.datasets.findings import Finding
 from app.datasets.profile import Profile
 from app.datasets.readers.source import MAX_CELL, Block, in_blocks, too_long
@@ -24,11 +25,13 @@ _SURELY_SMALL = 256 * 2**20
 _MAX_GROUP = 4 * 2**30
 _SMALL_GROUP = 32 * 2**20
 _BATCH_BYTES = 64 * 2**20
-_HELP = "Keep the columns with texts, labels, numbers and lists of them."
+_PIECE_BYTES = 8 * 2**20
+_DEEPEST = 8
+_HELP = "Keep the columns with texts, labels, numbers, dates, and lists and structs of them."
 
 
 class ParquetTable:
-    """Numbers as they are written in JSON, dates as 2024-05-31, lists and lists of spans as JSON; null is "".
+    """Numbers as they are written in JSON, dates as 2024-05-31; lists, structs and maps as JSON; null is "".
 
     Raises Invalid on opening for a damaged file, and for columns of a kind that is no text.
     """
@@ -36,6 +39,7 @@ class ParquetTable:
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
+        from pyarrow.types import is_nested
 
         self._size = path.stat().st_size
         self._rows = self._total = 0
@@ -52,6 +56,8 @@ class ParquetTable:
             self._check_size()
             self.names = _names(self._file.schema_arrow)
             self._total = self._file.metadata.num_rows
+            schema = self._file.schema_arrow
+            self._nested = [place for place, field in enumerate(schema) if is_nested(field.type)]
         except BaseException:
             self.close()
             raise
@@ -72,7 +78,7 @@ class ParquetTable:
 
         chars, most = 0, max(_SURELY_SMALL, MAX_RATIO * self._size)
         try:
-            for batch in self._batches():
+            for batch in self._pieces():
                 columns = [
                     _cells_of(column, name) for name, column in zip(self.names, batch.columns, strict=True)
                 ]
@@ -89,8 +95,32 @@ class ParquetTable:
                             kind="file",
                         )
                     yield cells, self._rows
+        except MemoryError as error:  # Arrow's is one too
+            raise too_much(self._rows + 1) from error
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _damaged(self._rows + 1) from error
+
+    def _pieces(self) -> "Iterator[pyarrow.RecordBatch]":
+        """The batches, in pieces whose lists take little as objects of Python. Raises Invalid for a list that no cell holds."""
+        import pyarrow.compute as pc
+
+        for batch in self._batches():
+            for column in map(batch.column, self._nested):
+                if _is_list(column.type):
+                    lengths = pc.list_value_length(column)
+                    most = pc.max(lengths).as_py() or 0
+                    if 2 * most > MAX_CELL:  # each of its values takes a character, and a comma
+                        row = self._rows + 1 + pc.index(lengths, most).as_py()
+                        raise too_long(f"row {row}", "has a cell that is longer")
+            waiting = [batch]
+            while waiting:
+                piece = waiting.pop()
+                size = sum(piece.column(place).nbytes for place in self._nested)
+                if size > _PIECE_BYTES and len(piece) > 1:
+                    half = len(piece) // 2
+                    waiting += [piece.slice(half), piece.slice(0, half)]
+                else:
+                    yield piece
 
     def _batches(self) -> "Iterator[pyarrow.RecordBatch]":
         rows = max(1, BATCH * 16 // (16 + len(self.names)))
@@ -166,16 +196,26 @@ def _names(schema: "pyarrow.Schema") -> list[str]:
     return header.names(schema.names, None)
 
 
-def _is_readable(kind: "pyarrow.DataType") -> bool:
+def _is_readable(kind: "pyarrow.DataType", deepest: int = _DEEPEST) -> bool:
     import pyarrow.types as kinds
 
+    if deepest == 0:
+        return False
     if kinds.is_dictionary(kind):
         return _is_plain(kind.value_type)
-    if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
-        inner = kind.value_type
-        # Spans: {start, end, label}.
-        return _is_plain(inner) or (kinds.is_struct(inner) and all(_is_plain(field.type) for field in inner))
+    if _is_list(kind):
+        return _is_readable(kind.value_type, deepest - 1)
+    if kinds.is_struct(kind):
+        return all(_is_readable(field.type, deepest - 1) for field in kind)
+    if kinds.is_map(kind):  # its keys are those of an object
+        return kinds.is_string(kind.key_type) and _is_readable(kind.item_type, deepest - 1)
     return _is_plain(kind)
+
+
+def _is_list(kind: "pyarrow.DataType") -> bool:
+    import pyarrow.types as kinds
+
+    return bool(kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind))
 
 
 def _is_plain(kind: "pyarrow.DataType") -> bool:
@@ -208,9 +248,11 @@ def _cells_of(column: "pyarrow.Array", name: str) -> list[str]:
         used = pc.unique(column.indices.drop_null())
         values = dict(zip(used.to_pylist(), _cells_of(column.dictionary.take(used), name), strict=True))
         return ["" if place is None else values[place] for place in column.indices.to_pylist()]
-    if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
+    if kinds.is_nested(kind):
         try:
-            return ["" if value is None else _json(value) for value in column.to_pylist()]
+            # pyarrow is slow where it has to look for maps.
+            values = column.to_pylist(maps_as_pydicts="lossy") if "map<" in str(kind) else column.to_pylist()
+            return ["" if value is None else _json(value) for value in values]
         except (OverflowError, ValueError) as error:  # Python knows no dates after 9999 and no nanoseconds
             raise Invalid(
                 f"Headstart can't read the column {name[:100]}: {str(error)[:200]}. {_HELP}",
