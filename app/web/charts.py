@@ -225,9 +225,9 @@ def _legend(figure: Any, colours: dict[str, str], items: list[tuple[str, list[An
         glyph_width=18,
         glyph_height=14,
         padding=0,
-        margin=0,
+        margin=6,  # else the marks of a step touch its words
         spacing=12,
-        location="top_left",
+        location="bottom_left",
     )
     figure.add_layout(legend, "above")
 
