@@ -71,7 +71,7 @@ class Edits:
     def change(self, dataset_id: str, change: Change, expected: int | None = None) -> dict[str, Any]:
         """Keeps a change; returns what `look` does, with the rows that it touched.
 
-        `expected`: the version that was looked at. Raises NotFound, Invalid (rows and columns that are not there); Conflict if
+        `expected`: the version that was looked at. Raises NotFound, Invalid (an empty row); Conflict for rows and columns that are not there, and if
         another version is current, if a cell has another value than was seen, and where too much is not saved.
         """
         with self._changing(dataset_id) as (found, next_version):
@@ -161,13 +161,15 @@ class Edits:
             for row in named
             if row not in rows
         ]
+        gone = bool(problems)
         problems += [
             {"where": f"add.{place}", "message": "is empty in every column; write something into one"}
             for place, row in enumerate(change.add)
             if not any(value.strip() for value in row.values())
         ]
         if problems:
-            raise Invalid.from_problems("The change can't be made", problems)
+            # A column or row that is not there is no fault of the change: there may have been one.
+            raise (Conflict if gone else Invalid).from_problems("The change can't be made", problems)
         cells = []
         now = {row: dict(one["cells"]) for row, one in rows.items()}
         for one in change.cells:

@@ -219,5 +219,5 @@ def interpolate(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[st
 
 @router.post("/runs/{run_id}/predict", openapi_extra={"requestBody": INPUTS_BODY})
 def predict(run_id: RunId, services: ServicesDep, body: JsonBody) -> dict[str, Any]:
-    """Predict up to 1,000 inputs with the finished model; the outputs stand in the order of the inputs."""
+    """Predict up to 1,000 inputs with the finished model; the outputs stand in the order of the inputs. More are 413: send them in parts."""
     return {"outputs": actions.predict(services, run_id, body)}

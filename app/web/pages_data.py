@@ -147,7 +147,7 @@ def dataset_context(
     profile = view["profile"] or {}
     roles = profile.get("roles", {})  # a profile of an earlier Headstart has none
     chosen = chosen_columns(view, text, label)
-    page = services.datasets.rows(view["id"], 0, PREVIEW_ROWS) if ready else None
+    page = services.table.window(view["id"], 0, PREVIEW_ROWS) if ready else None
     users = [row for row in show.run_rows(services) if row["dataset"] == view["id"]]
     return {
         "dataset": view,

@@ -209,13 +209,15 @@ def test_reading_again_forgets_what_was_discarded(desk: Desk) -> None:
 
 
 def test_rows_and_columns_that_are_not_there_are_told_at_once(desk: Desk) -> None:
-    with pytest.raises(Invalid) as error:
+    with pytest.raises(Conflict) as error:
         desk.do(
             cells=[{"row": 99, "column": "lable", "value": "x", "before": "y"}],
             drop=[-4],
             add=[{"text": " "}],
         )
     assert [one["where"] for one in error.value.problems] == ["lable", "row 99", "row -4", "add.0"]
+    with pytest.raises(Invalid, match=r"add\.0: is empty in every column"):
+        desk.do(add=[{"text": " "}])
     with pytest.raises(NotFound):
         desk.edits.look("abcdefghijkl")
 

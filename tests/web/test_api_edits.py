@@ -56,8 +56,7 @@ def test_two_tabs(client: TestClient, upload: Upload) -> None:
         ({"cells": [{"row": 1}]}, "cells.0.column"),
         ({"cells": [cell(1, "x", "y")], "step": 1}, "step"),
         ({"drop": [0], "expected": "one"}, "expected"),
-        ({"drop": [999]}, "row 999"),
-        ({"add": [{"texte": "x"}]}, "texte"),
+        ({"add": [{"text": " "}]}, "add.0"),
     ],
 )
 def test_a_bad_change_is_told_its_field(
@@ -67,6 +66,16 @@ def test_a_bad_change_is_told_its_field(
     error = answer.json()["error"]
     assert answer.status_code == 422 and error["message"]
     assert where is None or error["problems"][0]["where"] == where
+
+
+@pytest.mark.parametrize(
+    ("body", "where"), [({"drop": [999]}, "row 999"), ({"add": [{"texte": "x"}]}, "texte")]
+)
+def test_a_row_or_column_that_is_not_there_is_a_conflict_as_for_steps(
+    client: TestClient, upload: Upload, body: Any, where: str
+) -> None:
+    answer = client.post(f"/api/datasets/{upload()['id']}/edits", json=body)
+    assert answer.status_code == 409 and answer.json()["error"]["problems"][0]["where"] == where
 
 
 def test_no_run_misses_edits_in_silence(client: TestClient, upload: Upload) -> None:

@@ -1,6 +1,7 @@
 """The page of a data set that is no table of texts and labels."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -115,3 +116,16 @@ def test_what_could_not_be_fetched_can_be_tried_again(client: TestClient, servic
     services.datasets.read(dataset_id)
     page = client.get(f"/data/{dataset_id}").text
     assert "can&#39;t be reached" in page and "Try again" in page and "How the file is read" not in page
+
+
+def test_the_first_rows_show_what_is_not_saved_yet(client: TestClient, upload: Upload) -> None:
+    dataset = upload("text,label\nfirst text,pos\nsecond text,neg\nthird text,pos\n")["id"]
+    cell = {"row": 0, "column": "label", "value": "<odd>", "before": "pos"}
+    client.post(
+        f"/api/datasets/{dataset}/edits", json={"cells": [cell], "drop": [1], "add": [{"text": "more"}]}
+    )
+    shown = client.get(f"/data/{dataset}").text
+    assert re.search(r'edited" title="not saved yet; saved: pos"[^>]*>&lt;odd&gt;<', shown)
+    assert "4 of 4</small>" in shown
+    assert re.search(r'<tr class="dropped"><td class="line num">3</td>', shown)
+    assert re.search(r'<td class="line num">new</td><td[^>]*>more<', shown)
