@@ -122,7 +122,7 @@ class Watch:
             told = Batch()
             if silent:
                 self._phase = self._phase or run.phase
-                told.progress["phase"] = f"not heard of for {self._unheard:.0f} s"
+                told.progress["phase"] = f"{runs.SILENT} for {self._unheard:.0f} s"
             elif self._phase:
                 told.progress["phase"], self._phase = self._phase, ""
             wish = attempts.record(session, self._run_id, self._attempt, told, time.time())

@@ -36,6 +36,8 @@ from app.core.tables import FINAL_STATES, Dataset, DatasetVersion, Run
 LEASE_SECONDS = 15.0
 # After so many self-inflicted ends (exception, SIGSEGV, SIGABRT) a run fails instead of being tried again.
 MAX_FAILURES = 3
+# How the phase of a run begins whose trainer shows no sign of life: its supervisor says for how long.
+SILENT = "not heard of"
 
 
 def create(
@@ -230,6 +232,7 @@ def state_payload(run: Run) -> dict[str, Any]:
         "name": run.name,
         "state": run.state,
         "phase": run.phase,
+        "silent": run.state == "running" and run.phase.startswith(SILENT),
         "cancel_requested": run.cancel_requested,
         "pause_requested": run.pause_requested,
         "attempt": run.attempt,

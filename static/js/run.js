@@ -70,7 +70,7 @@ function onEvent({ kind, data, seq }) {
     charts.setSteps(data.steps, data.best_step)
     chooseSmoothing(data.steps)
     showInTitle(data)
-    const newSign = [data.state, data.cancel_requested, data.pause_requested, data.attempt, data.best_step].join()
+    const newSign = [data.state, data.cancel_requested, data.pause_requested, data.attempt, data.best_step, data.silent].join()
     if (newSign !== sign) {
       sign = newSign
       refreshSoon()

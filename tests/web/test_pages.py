@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.core import attempts, events
+from app.core import attempts, events, runs
 from app.core.attempts import Batch
+from app.core.events import INEXACT
 from app.core.tables import Worker
 from app.web.services import Services
 from tests.web.conftest import CSV, HOSTILE, RecordingQueue, Trainer
@@ -283,7 +284,9 @@ def test_a_diverged_run_offers_itself_again_with_a_lower_learning_rate(
     run_id = launch(learning_rate=3e-4, epochs=7)
     error = {"kind": "training", "message": "The loss is no number.", "problems": [], "learning_rate": 1e-4}
     trainer(run_id).finish("failed", error=error)
-    offered = re.search(r'href="([^"]+)">New run with learning rate 0.0001<', page(client, f"/runs/{run_id}"))
+    shown = page(client, f"/runs/{run_id}")
+    assert "The learning rate was 0.0003. The same run tried again would diverge again." in words(shown)
+    offered = re.search(r'href="([^"]+)">New run with learning rate 0.0001<', shown)
     assert offered is not None
     form = page(client, html.unescape(offered[1]))
     assert re.search(r'name="learning_rate"[^>]* value="0.0001"', form)
@@ -385,6 +388,34 @@ def test_a_silent_worker_is_shown_with_when_it_was_last_heard_of(
     assert text.count("it does not answer") == 1 and "queued runs wait" not in text
     told = {worker["host"]: worker["alive"] for worker in client.get("/api/workers").json()}
     assert told == {"alive-host": True, "stuck-host": False}
+
+
+def test_a_trainer_that_shows_no_sign_of_life_is_told_with_what_happens_then(
+    client: TestClient, launch: Launch, services: Services
+) -> None:
+    run_id = launch()
+    with services.database.write() as session:
+        attempts.claim(session, run_id, services.clock())
+        progress = {"checkpoint_step": 12, "step": 14, "phase": f"{runs.SILENT} for 32 s"}
+        attempts.record(session, run_id, 1, Batch(progress=progress), services.clock())
+    seen = words(page(client, f"/runs/{run_id}"))
+    assert "The trainer shows no sign of life" in seen and "not heard of for 32 s" in seen
+    assert "goes on from its checkpoint of step 12" in seen
+    assert client.get(f"/api/runs/{run_id}").json()["silent"] is True
+
+
+def test_a_run_that_is_no_longer_exactly_repeatable_says_so(
+    client: TestClient, launch: Launch, services: Services
+) -> None:
+    run_id = launch()
+    assert "exactly repeatable" not in page(client, f"/runs/{run_id}")
+    line = f"Half as many rows at a time. {INEXACT}."
+    with services.database.write() as session:
+        attempts.claim(session, run_id, services.clock())
+        attempts.record(
+            session, run_id, 1, Batch(logs=[(services.clock(), "warning", line)]), services.clock()
+        )
+    assert page(client, f"/runs/{run_id}").count(line) == 2  # in its log, and above the curves
 
 
 def test_a_failed_run_can_be_tried_again_from_its_checkpoint(
