@@ -76,10 +76,13 @@ class LabelSearch:
         with self.database.read() as session:
             run = runs.get(session, run_id)
             bases = runs.ancestors(session, run_id)
+            check = label_checks.find(session, run_id)
         self.spec = RunSpec.model_validate(run.spec)
         # Where a run began with another's model, that one may have seen these labels: the first of the chain has not.
-        self.root = str((bases[-1].spec if bases else run.spec)["model"])
-        self.root_title = STARTER_TITLE if self.root == STARTER else self.root.split(":", 1)[-1]
+        root = str((bases[-1].spec if bases else run.spec)["model"])
+        self.reader = (check.model if check is not None else "") or root
+        self.title = STARTER_TITLE if self.reader == STARTER else self.reader.split(":", 1)[-1]
+        self.own_reader = self.reader == root
         self.alone = not bases
 
     def run(self) -> None:
@@ -125,7 +128,8 @@ class LabelSearch:
         opinions = [wrong_labels.cross_fitted(kind.by_words(texts), fold_of, len(names), tell)]
         means = self._means(texts, notes)
         if means is not None:
-            by.append(f"the pre-trained model {self.root_title}, without what this run learned")
+            learned = ", without what this run learned" if self.own_reader else ""
+            by.append(f"the pre-trained model {self.title}{learned}")
             for at, layer in enumerate(means):
                 span = (HEAD[1] - HEAD[0]) / len(means)
                 here = (HEAD[0] + at * span, HEAD[0] + (at + 1) * span)
@@ -150,11 +154,11 @@ class LabelSearch:
         from app.models.hub import fetch
         from worker.frozen_means import TooSlow, frozen_means
 
-        tell = self.said.part(f"reading the texts with {self.root_title}", READING)
+        tell = self.said.part(f"reading the texts with {self.title}", READING)
         catalog = ModelCatalog(self.settings, lambda run_id: finished_run(self.database, self.files, run_id))
         assert self.spec.max_length is not None
         try:
-            folder = fetch(catalog.find(self.root, ask_hub=False), log.info, offline=True)
+            folder = fetch(catalog.find(self.reader, ask_hub=False), log.info, offline=True)
             return frozen_means(folder, texts, self.spec.max_length, MOST_SECONDS, tell)
         except TooSlow as slow:
             notes.append(

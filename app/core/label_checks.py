@@ -27,17 +27,19 @@ class LostCheck(Exception):
     """The search belongs to another attempt, or it is over or deleted: stop, and write nothing."""
 
 
-def request(session: Session, run_id: str, now: float) -> LabelCheck:
-    """Queues a search, or one that is over once more; one that waits or runs stays as it is. Raises NotFound, Conflict."""
+def request(session: Session, run_id: str, now: float, model: str = "") -> LabelCheck:
+    """Queues a search, or one that is over once more; one that waits or runs stays as it is. `model`: who reads the texts, "" for
+    the model that the run began with. Raises NotFound, Conflict."""
     run = runs.get(session, run_id)
     if run.state != "succeeded":
         raise Conflict(f"The run has {run.state}: only a run that succeeded can say which labels are wrong.")
     found = session.get(LabelCheck, run_id)
     if found is None:
-        found = LabelCheck(run_id=run_id, created_at=now)
+        found = LabelCheck(run_id=run_id, created_at=now, model=model)
     elif found.state in FINAL_STATES:
         found.state, found.error, found.failures, found.created_at = "queued", None, 0, now
         found.cancel_requested, found.phase, found.progress, found.finished_at = False, "", 0.0, None
+        found.model = model
     session.add(found)
     session.flush()
     return found

@@ -176,8 +176,8 @@ class FilePrediction(SQLModel, table=True):
 class LabelCheck(SQLModel, table=True):
     """The search for likely wrong labels in the data of a finished run; moves are in app.core.label_checks.
 
-    What it found is in runs/RUN/suspects.parquet. `progress`: 0 to 1; `phase`: what it does, for the page. `lease_until`
-    with `attempt` is the fence, as with runs.
+    What it found is in runs/RUN/suspects.parquet. `progress`: 0 to 1; `phase`: what it does, for the page. `model`: the
+    pre-trained model that reads the texts, "" for that of the run. `lease_until` with `attempt` is the fence, as with runs.
     """
 
     __tablename__ = "label_check"
@@ -193,4 +193,5 @@ class LabelCheck(SQLModel, table=True):
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
+    model: str = Field(default="", sa_column_kwargs={"server_default": ""})
     error: dict[str, Any] | None = _json()

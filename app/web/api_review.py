@@ -43,9 +43,19 @@ def found(
 
 
 @router.post("/suspects", status_code=202)
-def search(run_id: RunId, services: ServicesDep) -> dict[str, Any]:
+def search(
+    run_id: RunId,
+    services: ServicesDep,
+    model: Annotated[
+        str,
+        Query(
+            max_length=200,
+            description="an encoder of this machine that reads the texts instead of the run's own",
+        ),
+    ] = "",
+) -> dict[str, Any]:
     """Look for wrong labels, or look once more. Asking twice is no error."""
-    return suspects.search(services, run_id)
+    return suspects.search(services, run_id, model)
 
 
 @router.post("/suspects/cancel")

@@ -117,12 +117,19 @@ def _suspects(services: Services, view: dict[str, Any], wanted: Wanted) -> dict[
     total = found["total"] or 0
     return {
         **found,
+        "readers": [] if found["state"] in ("queued", "running") else _readers(services, view),
         "first": at + 1,
         "last": at + len(found["items"] or []),
         "before": max(0, at - suspects.PAGE) if at else None,
         "after": at + suspects.PAGE if at + suspects.PAGE < total else None,
         "at": at,
     }
+
+
+def _readers(services: Services, view: dict[str, Any]) -> list[dict[str, Any]]:
+    """Who can read the texts of a search that could begin now; none where there is no choice."""
+    found = suspects.readers(services)
+    return found if any(one["id"] != view["spec"]["model"] for one in found) else []
 
 
 def _first(view: dict[str, Any], others: list[dict[str, Any]]) -> str:

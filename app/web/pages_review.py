@@ -28,7 +28,7 @@ def search(run_id: RunId, services: ServicesDep, form: FormFields) -> Response:
     if form.get("stop"):
         suspects.cancel(services, run_id)
     else:
-        suspects.search(services, run_id)
+        suspects.search(services, run_id, form.get("model", ""))
     return redirect(f"/runs/{run_id}#data")
 
 

@@ -41,11 +41,32 @@ def can_search(run: dict[str, Any]) -> bool:
     return run["state"] == "succeeded" and run["task"] in TASKS and TASKS[run["task"]].labels_a_row != "none"
 
 
-def search(services: Services, run_id: str) -> dict[str, Any]:
-    """Queues a search, or one more. Raises NotFound, Conflict."""
+def search(services: Services, run_id: str, model: str = "") -> dict[str, Any]:
+    """Queues a search, or one more. `model`: one of `readers`, to read the texts; "" for the model that the run began with.
+    Raises NotFound, Invalid, Conflict."""
+    there = [one["id"] for one in readers(services)] if model else []
+    if model and model not in there:
+        raise Invalid.from_problems(
+            "The search can't start",
+            [
+                {
+                    "where": "model",
+                    "message": f"there is no encoder {model[:80]!r} here; choose one of {', '.join(there)}",
+                }
+            ],
+        )
     with services.database.write() as session:
         _require_labels(runs.get(session, run_id))
-        return label_checks.view(label_checks.request(session, run_id, services.clock()))
+        return label_checks.view(label_checks.request(session, run_id, services.clock(), model))
+
+
+def readers(services: Services) -> list[dict[str, Any]]:
+    """The pre-trained encoders of this machine, the smallest first: {"id", "title", "parameters"}"""
+    found = [one for one in services.models.offered() if one.tasks and one.architecture == "encoder"]
+    return [
+        {"id": one.id, "title": one.title, "parameters": one.parameters}
+        for one in sorted(found, key=lambda one: one.parameters or 0)
+    ]
 
 
 def cancel(services: Services, run_id: str) -> dict[str, Any]:

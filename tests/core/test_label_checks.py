@@ -51,8 +51,12 @@ def test_a_search_is_asked_for_once_taken_once_and_can_be_asked_for_again(
         label_checks.finish(session, run_id, 1, "succeeded", clock())
     assert state(database, run_id) == "succeeded"
 
-    assert request(database, run_id, clock()) == "queued"
+    with database.write() as session:
+        assert label_checks.request(session, run_id, clock(), "local:larger").model == "local:larger"
+    assert request(database, run_id, clock()) == "queued"  # as it is: one that waits does not change
     with database.read() as session:
+        found = label_checks.find(session, run_id)
+        assert found is not None and found.model == "local:larger"
         assert label_checks.view(label_checks.find(session, run_id))["progress"] == 0.0
 
 

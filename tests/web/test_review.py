@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.core import attempts, label_checks, runs
+from app.core.settings import Settings
 from app.tasks import heldout, suspects
 from app.tasks.heldout import Prediction
 from app.tasks.suspects import Summary, Suspect
@@ -14,6 +15,7 @@ from app.web.services import Services
 from tests.web.conftest import HOSTILE
 from tests.web.gallery import finished
 from tests.web.test_pages import Launch, Train, page, words
+from tests.worker.tiny import build
 
 Upload = Callable[..., dict[str, Any]]
 ROWS = (4, 7, 9)  # of CSV: good, bad, bad
@@ -66,6 +68,22 @@ def test_a_search_is_asked_for_followed_and_stopped(client: TestClient, run_id: 
     assert client.post(f"/api/runs/{run_id}/suspects/cancel").json()["state"] == "cancelled"
     assert client.post(f"/api/runs/{run_id}/suspects/cancel").status_code == 200
     assert "The search was stopped." in page(client, f"/runs/{run_id}/data")
+
+
+def test_another_encoder_of_this_machine_can_read_the_texts(
+    client: TestClient, services: Services, run_id: str, settings: Settings
+) -> None:
+    assert "read with" not in page(client, f"/runs/{run_id}")  # there is no choice
+    response = client.post(f"/api/runs/{run_id}/suspects?model=local:none")
+    assert response.status_code == 422 and "choose one of starter" in response.text
+    assert settings.models_dir is not None
+    build("bert", settings.models_dir / "larger", ["a text"])
+    assert "read with" in page(client, f"/runs/{run_id}")
+    response = client.post(f"/runs/{run_id}/suspects", data={"model": "local:larger"}, follow_redirects=False)
+    assert response.status_code == 303
+    with services.database.read() as session:
+        check = label_checks.find(session, run_id)
+        assert check is not None and (check.state, check.model) == ("queued", "local:larger")
 
 
 def test_a_corrected_label_is_an_edit_of_the_data_set_that_is_not_saved(

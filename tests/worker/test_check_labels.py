@@ -1,5 +1,6 @@
 """The process that looks for wrong labels, after a real run on data with wrong labels in it."""
 
+import shutil
 import threading
 
 import pytest
@@ -59,7 +60,10 @@ def test_wrong_labels_are_found_after_a_run_and_the_search_can_be_stopped(
     working.join(60)
     assert found(database, run.id).state == "cancelled" and not path.exists()
 
-    request(database, run.id)
+    assert settings.models_dir is not None
+    shutil.copytree(settings.models_dir / "tiny", settings.models_dir / "other")
+    with database.write() as session:
+        label_checks.request(session, run.id, 1.0, "local:other")
     assert jobs.once()
     check = found(database, run.id)
     log = (files.run(run.id) / "label-check.txt").read_text(encoding="utf-8")
@@ -67,6 +71,7 @@ def test_wrong_labels_are_found_after_a_run_and_the_search_can_be_stopped(
     page = suspects.page(path)
     assert (page.summary.rows, page.summary.looked_at, page.summary.notes) == (200, 200, [])
     assert [one.split(" ")[0] for one in page.summary.by] == ["words", "the", "the"]
+    assert page.summary.by[1] == "the pre-trained model other"
     assert len(set(WRONG) & {one["row_id"] for one in page.items[: len(WRONG)]}) >= 8
     assert {one["part"] for one in page.items} <= {"train", "validation", "test"}
     first = page.items[0]

@@ -1,3 +1,3 @@
 """Alembic's revisions. HEAD is the newest; a test compares it with alembic's own answer."""
 
-HEAD = "0008"
+HEAD = "0009"
