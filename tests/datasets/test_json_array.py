@@ -73,7 +73,7 @@ def test_rows_may_lie_across_the_pieces_that_are_read(
         ('[{"a": "x"},\n {"a": y}]', 2, "expecting value (at character 8"),
         ('[{"a": "x"}\n {"a": "y"}]', 2, "a comma or ] is needed before '{'"),
         ('[{"a": "x"},\n {"a": "y"}', 2, "its last ] is missing"),
-        ('[{"a": "x"},\n {"a": "y', 2, "unterminated string"),
+        ('[{"a": "x"},\n {"a": "y', 2, "no quote closes the text"),
         ('[{"a": "x"},\n\n', 3, "its last ] is missing"),
         ('[{"a": "x"},\n,{"a": "y"}]', 2, "expecting value"),
         ('[{"a": "x"}]\n\n{"a": "y"}', 3, "behind the end of the list"),

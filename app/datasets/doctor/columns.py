@@ -27,13 +27,14 @@ class Columns(Check):
             read = name in rows.asked.text
             if name == rows.asked.label:
                 continue  # said of the classes
-            value = next(iter(self.profile[name]["counts"] or {}), "")
+            counts = self.profile[name]["counts"]  # None for lists, as tags
+            value = repr(next(iter(counts))[:80]) if counts else "the same"
             found.append(
                 Found(
                     id=f"constant-{list(self.profile).index(name) + 1}",
                     severity="error" if read else "note",
                     title=f"{name} is always the same",
-                    message=f"Every row has {value[:80]!r} in the column {name}"
+                    message=f"Every row has {value} in the column {name}"
                     f"{': a text that tells nothing. Choose another column.' if read else ', so it tells nothing.'}",
                     count=rows.count,
                     columns=[name],

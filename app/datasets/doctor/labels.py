@@ -2,9 +2,13 @@
 
 import unicodedata
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
-from app.datasets.doctor.base import NO_LABEL, Check, Fix, Found, Rows, drop, rows_text, share_text
+from app.datasets.doctor.base import NO_LABEL, Block, Check, Fix, Found, Rows, drop, rows_text, share_text
 from app.datasets.split import normalised
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEW = 10  # rows of a class: one of them tests it, one validates it
 _SHOWN = 5
@@ -66,48 +70,90 @@ class Spellings(Check):
 
     doing = "comparing the spellings of labels"
 
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self._padded: list[np.ndarray] = []  # positions of labels with spaces around them
+
+    def add(self, block: Block) -> None:
+        import numpy as np
+
+        label = self.asked.label
+        if label is None or block.labels is None or self.asked.labels != "classes":
+            return
+        both = zip(block.cells(label), block.labels, strict=True)
+        here = [block.first + place for place, (cell, bare) in enumerate(both) if len(cell) != len(bare)]
+        self._padded.append(np.array(here, np.int64))
+
     def finish(self, rows: Rows) -> list[Found]:
         import numpy as np
 
         label = rows.asked.label
         if label is None or not rows.with_classes:
             return []
-        alike: dict[str, list[int]] = defaultdict(list)
-        for code, name in enumerate(rows.names):
-            alike[plain(name)].append(code)
-        counts = np.bincount(rows.labels[rows.labels != NO_LABEL], minlength=len(rows.names))
-        merged: dict[int, int] = {}
-        for codes in alike.values():
-            best = min(codes, key=lambda code: (-counts[code], rows.names[code]))
-            merged.update((code, best) for code in codes if code != best)
-        if not merged:
-            return []
+        merged = _merged(rows)
         positions = np.flatnonzero(np.isin(rows.labels, list(merged)))
+        padded = np.setdiff1d(self._spaced(rows), positions)
+        if not len(positions) and not len(padded):
+            return []
         pairs = [f"{_quoted(rows.names[old])} → {_quoted(rows.names[new])}" for old, new in merged.items()]
         more = f" and {len(pairs) - _SHOWN:,} more" if len(pairs) > _SHOWN else ""
         names = {rows.names[old]: rows.names[new] for old, new in merged.items()}
-        fixes = [
-            Fix(
-                "merge",
-                f"Merge them ({rows_text(len(positions))})",
-                len(positions),
-                {"kind": "merge", "column": label, "labels": names},
-            )
-        ]
+        names |= {rows.names[code]: rows.names[code] for code in np.unique(rows.labels[padded])}
+        message = (
+            f"{share_text(len(positions), rows.count)} have a label that differs from a commoner one only in capital letters, "
+            f"spaces or invisible characters; they are learned apart: {', '.join(pairs[:_SHOWN])}{more}."
+        )
+        spaces = (
+            f"{share_text(len(padded), rows.count)} have spaces around a label that others have without: training takes them away "
+            "itself, other programs may not."
+        )
+        positions = np.union1d(positions, padded)
         return [
             Found(
                 id="spellings",
-                severity="warning",
+                severity="warning" if merged else "note",
                 title="One label, several spellings",
-                message=f"{share_text(len(positions), rows.count)} have a label that differs from a commoner one only in capital letters, "
-                f"spaces or invisible characters; they are learned apart: {', '.join(pairs[:_SHOWN])}{more}.",
+                message=" ".join([message] * bool(merged) + [spaces] * bool(len(padded))),
                 count=len(positions),
                 columns=[label],
                 positions=positions,
                 notes=[rows.names[code] for code in rows.labels[positions]],
-                fixes=fixes if len(names) <= 10_000 else [],
+                fixes=[
+                    Fix(
+                        "merge",
+                        f"Merge them ({rows_text(len(positions))})",
+                        len(positions),
+                        {"kind": "merge", "column": label, "labels": names},
+                    )
+                ]
+                if len(names) <= 10_000
+                else [],
             )
         ]
+
+    def _spaced(self, rows: Rows) -> "np.ndarray":
+        """The rows with spaces around a label that other rows have without."""
+        import numpy as np
+
+        is_padded = np.zeros(rows.count, bool)
+        is_padded[np.concatenate([np.zeros(0, np.int64), *self._padded])] = True
+        bare = np.unique(rows.labels[~is_padded & (rows.labels != NO_LABEL)])
+        return np.flatnonzero(is_padded & np.isin(rows.labels, bare))
+
+
+def _merged(rows: Rows) -> dict[int, int]:
+    """{code of a label: that of the commonest one that a person reads alike}"""
+    import numpy as np
+
+    alike: dict[str, list[int]] = defaultdict(list)
+    for code, name in enumerate(rows.names):
+        alike[plain(name)].append(code)
+    counts = np.bincount(rows.labels[rows.labels != NO_LABEL], minlength=len(rows.names))
+    merged: dict[int, int] = {}
+    for codes in alike.values():
+        best = min(codes, key=lambda code: (-counts[code], rows.names[code]))
+        merged.update((code, best) for code in codes if code != best)
+    return merged
 
 
 def plain(label: str) -> str:

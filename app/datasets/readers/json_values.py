@@ -80,6 +80,8 @@ def syntax(error: json.JSONDecodeError) -> str:
     rest = error.doc[error.pos :]
     if error.msg == "Extra data" and rest.strip() == ",":
         return "remove the comma"
+    if error.msg.startswith("Unterminated"):
+        return "no quote closes the text that begins"
     if error.msg.startswith(("Expecting property name", "Illegal trailing comma")):
         if rest.lstrip(" ,").startswith("}"):
             return "remove the comma before the closing brace"

@@ -19,7 +19,10 @@ class Merge(Step):
 
     @property
     def title(self) -> str:
-        pairs = [f"{old!r} → {new!r}" for old, new in self.labels.items()]
+        pairs = [
+            f"{old!r} → {new!r}" if old != new else f"no spaces around {old!r}"
+            for old, new in self.labels.items()
+        ]
         more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
         return f"merge labels in {self.column}: {', '.join(pairs[:3])}{more}"
 

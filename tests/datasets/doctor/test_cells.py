@@ -108,3 +108,9 @@ def test_columns_that_tell_nothing_are_notes_and_errors_where_they_are_read(doct
         doctor(["nr", "source", "text", "label"], rows, text=("source",)).found["constant-2"]["severity"]
         == "error"
     )
+
+
+def test_a_column_of_lists_that_is_always_the_same_is_told_without_them(doctor: Doctor) -> None:
+    rows = [[text, label, '["O","B-X"]'] for text, label in labelled(30)]
+    found = doctor(["text", "label", "tags"], rows).found["constant-3"]
+    assert "Every row has the same in the column tags" in found["message"]

@@ -21,11 +21,22 @@ def test_spellings_are_merged_into_the_commonest(doctor: Doctor) -> None:
     for place, label in ((1, "Pos"), (3, "po\u200bs"), (5, "POS"), (0, " neg ")):
         rows[place][1] = label
     seen = doctor(["text", "label"], rows)
-    assert seen.rows("spellings") == {1, 3, 5}  # training strips labels itself
+    assert seen.rows("spellings") == {0, 1, 3, 5}
+    assert "1 of 60 rows (2 %) have spaces around a label" in seen.found["spellings"]["message"]
     step = seen.report.step("spellings", "merge")
-    assert step == Merge(
-        kind="merge", column="label", labels={"Pos": "pos", "po\u200bs": "pos", "POS": "pos"}
-    )
+    labels = {"Pos": "pos", "po\u200bs": "pos", "POS": "pos", "neg": "neg"}
+    assert step == Merge(kind="merge", column="label", labels=labels)
+    assert step.title.endswith("and 1 more")
+
+
+def test_spaces_around_labels_alone_are_a_note(doctor: Doctor) -> None:
+    rows = labelled(60)
+    rows[4][1] += " "
+    seen = doctor(["text", "label"], rows)
+    assert seen.rows("spellings") == {4} and seen.found["spellings"]["severity"] == "note"
+    assert "no spaces around" in seen.report.step("spellings", "merge").title
+    everywhere = [[text, f"{label} "] for text, label in labelled(60)]
+    assert doctor(["text", "label"], everywhere).found == {}
 
 
 def test_numbers_and_label_lists_are_no_classes(doctor: Doctor) -> None:
