@@ -48,6 +48,8 @@ def ingest(
     `untagged`: it is to be tagged; one token a row needs no tags and stays one row a token (format "token_rows").
     `progress` is called with the bytes read so far and may raise to stop. Raises Invalid for a file that can't be read.
     """
+    if not original.stat().st_size:
+        raise Invalid("The file is empty: there is nothing in it. Choose a file with rows.", kind="no_rows")
     with unpacked(original, name, folder, progress) as (members, tell):
         read = apart.read if apart.is_wanted(members) else read_members
         return read(members, folder, options, tell, untagged)

@@ -1,8 +1,13 @@
 """What a user's file becomes, from the bytes to the sentences."""
 
 import codecs
+from pathlib import Path
 
 import pytest
+
+from app.core.errors import Invalid
+from app.datasets.ingest import ingest
+from app.datasets.options import ReadOptions
 
 from .conftest import Bench, csv_of, failure, warnings
 
@@ -351,3 +356,9 @@ def test_a_giant_cell(bench: Bench) -> None:
 def test_a_quote_that_swallows_the_file(bench: Bench) -> None:
     kind, message = failure(bench.read('text,label\na,b\n"c,d\n' + "some more text,x\n" * 700_000))
     assert kind == "csv" and message.startswith("Line 3 opens a quote that is not closed properly")
+
+
+def test_an_empty_file_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "original").touch()
+    with pytest.raises(Invalid, match="The file is empty"):
+        ingest(tmp_path / "original", tmp_path, "a.csv", ReadOptions())

@@ -191,7 +191,9 @@ def _names(schema: "pyarrow.Schema") -> list[str]:
     ]
     if problems:
         message = f"Headstart can't read the {problems[0]['where']}, which {problems[0]['message']}."
-        more = f" {len(problems) - 1} more columns are like that." if len(problems) > 1 else ""
+        more = {1: "", 2: " One more column is like that."}.get(
+            len(problems), f" {len(problems) - 1} more columns are like that."
+        )
         raise Invalid(f"{message} {_HELP}{more}", problems[: header.MAX_PROBLEMS], kind="parquet")
     return header.names(schema.names, None)
 
