@@ -21,8 +21,8 @@ from app.core import label_checks, runs
 from app.core.db import Database
 from app.core.errors import HeadstartError, NoSpace
 from app.core.files import Files
-from app.core.label_checks import LostCheck
 from app.core.settings import Settings
+from app.core.side_jobs import LostJob
 from app.core.spec import RunSpec
 from app.models.starter import STARTER
 from app.models.starter import TITLE as STARTER_TITLE
@@ -86,7 +86,7 @@ class LabelSearch:
         self.alone = not bases
 
     def run(self) -> None:
-        """Does it, and writes how it ended. Raises LostCheck."""
+        """Does it, and writes how it ended. Raises LostJob."""
         state, error = "succeeded", None
         try:
             found, summary = self.search()
@@ -94,7 +94,7 @@ class LabelSearch:
             suspects.write(self.files.suspects(self.run_id), found, summary)
         except HeadstartError as fault:
             state, error = "failed", fault.as_dict()
-        except LostCheck:
+        except LostJob:
             raise
         except Exception as fault:
             log.exception("the search failed")
@@ -197,7 +197,7 @@ class LabelSearch:
     # -- telling, from another thread -------------------------------------------------------------------------
 
     def tell(self) -> bool:
-        """Progress to the database; returns whether to stop. Raises LostCheck."""
+        """Progress to the database; returns whether to stop. Raises LostJob."""
         with self.database.write() as session:
             return label_checks.record(
                 session,
@@ -217,7 +217,7 @@ class LabelSearch:
                     with self.database.write() as session:
                         label_checks.finish(session, self.run_id, self.attempt, "cancelled", time.time())
                     os._exit(0)
-            except LostCheck:
+            except LostJob:
                 os._exit(0)
             except OperationalError as error:
                 log.warning("the database does not answer now (%s)", error)
@@ -269,7 +269,7 @@ def main() -> None:
     threading.Thread(target=search.keep_telling, name="telling", daemon=True).start()
     try:
         search.run()
-    except LostCheck:
+    except LostJob:
         log.warning("the search belongs to another attempt; nothing more is written")
     finally:
         path = search.files.suspects(search.run_id)

@@ -10,7 +10,6 @@ from worker.side_jobs import Job, SideJobs
 
 class FileJobs(SideJobs):
     name = "files"
-    lost = file_predictions.LostFile
 
     def waiting(self, session: Session, now: float) -> bool:
         return file_predictions.waiting(session, now)

@@ -10,7 +10,6 @@ from worker.side_jobs import Job, SideJobs
 
 class LabelJobs(SideJobs):
     name = "searches for wrong labels"
-    lost = label_checks.LostCheck
 
     def waiting(self, session: Session, now: float) -> bool:
         return label_checks.waiting(session, now)

@@ -20,9 +20,9 @@ from app.core import file_predictions, runs
 from app.core.cells import neutralised
 from app.core.db import Database
 from app.core.errors import HeadstartError, Invalid, NoSpace
-from app.core.file_predictions import LostFile
 from app.core.files import Files
 from app.core.settings import Settings
+from app.core.side_jobs import LostJob
 from app.core.spec import RunSpec
 from app.core.tables import FilePrediction
 from app.datasets.readers.token_table import token_places
@@ -58,7 +58,7 @@ class FileJob:
         self._told = 0.0
 
     def run(self) -> None:
-        """Predicts the file and writes how it ended. Raises LostFile."""
+        """Predicts the file and writes how it ended. Raises LostJob."""
         end: tuple[str, dict[str, Any] | None]
         try:
             self._predict()
@@ -67,7 +67,7 @@ class FileJob:
             end = "cancelled", None
         except HeadstartError as error:
             end = "failed", error.as_dict()
-        except LostFile:
+        except LostJob:
             raise
         except Exception as error:
             from worker.disk import disk_full
@@ -188,7 +188,7 @@ class FileJob:
                 yield from batch.to_pylist()
 
     def _tell(self, now: bool = False, **values: int) -> None:
-        """Progress to the database, twice a second. Raises Cancelled, LostFile."""
+        """Progress to the database, twice a second. Raises Cancelled, LostJob."""
         if not now and time.monotonic() - self._told < TELL_SECONDS:
             return
         self._told = time.monotonic()
@@ -212,7 +212,7 @@ def main() -> None:
     job = FileJob(Settings(), sys.argv[1], int(sys.argv[2]))
     try:
         job.run()
-    except LostFile:
+    except LostJob:
         log.warning("the file belongs to another attempt; nothing more is written")
     finally:
         for path in Path(job.folder).glob(f"result-{job.attempt}.part"):

@@ -23,6 +23,7 @@ from sqlmodel import Session
 from app.core.db import Database
 from app.core.files import Files
 from app.core.settings import Settings
+from app.core.side_jobs import LostJob
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ HEARTBEAT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Job:
-    """`module` runs with `arguments`; what it prints goes to `log`. `renew(session, now)` keeps its lease, and raises one of
-    `SideJobs.lost` once it belongs to somebody else."""
+    """`module` runs with `arguments`; what it prints goes to `log`. `renew(session, now)` keeps its lease, and raises LostJob
+    once it belongs to somebody else."""
 
     module: str
     arguments: tuple[str, ...]
@@ -45,7 +46,6 @@ class SideJobs(ABC):
     """A thread that watches for queued jobs. `start` and `stop` are called by the worker process."""
 
     name: ClassVar[str]
-    lost: ClassVar[type[Exception]]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -120,7 +120,7 @@ class SideJobs(ABC):
             try:
                 with self.database.write() as session:
                     job.renew(session, time.time())
-            except self.lost:
+            except LostJob:
                 return  # deleted with its run, or over: the process ends by itself or is ended
             except OperationalError as error:
                 log.warning("the database does not answer now (%s)", error)

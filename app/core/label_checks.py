@@ -1,30 +1,26 @@
-"""The store of searches for wrong labels, one a run: who may move one, and when.
+"""The store of searches for wrong labels, one a run: who may move one, and when. What it shares with other jobs is in
+app.core.side_jobs.
 
     request ─▶ queued ──claim──▶ running ──finish──▶ succeeded | failed | cancelled ──request──▶ queued
-                  ▲                 │
-                  └─ lease ran out ─┘   (claim takes it; after MAX_FAILURES crashes it fails)
 
-As with runs, a claim gives an attempt number and a lease, and every later write is fenced by them. The run itself is over, and
-nothing here ever writes it.
+The run itself is over, and nothing here ever writes it.
 """
 
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from app.core import runs
 from app.core.clock import rfc3339
 from app.core.errors import Conflict
-from app.core.runs import MAX_FAILURES, rowcount
+from app.core.side_jobs import Life
 from app.core.tables import FINAL_STATES, LabelCheck
 
-LEASE_SECONDS = 15.0
-CRASHED = "The process that looks for wrong labels ended several times without a reason that it could tell."
-
-
-class LostCheck(Exception):
-    """The search belongs to another attempt, or it is over or deleted: stop, and write nothing."""
+_LIFE = Life(
+    LabelCheck,
+    "run_id",
+    "The process that looks for wrong labels ended several times without a reason that it could tell.",
+)
 
 
 def request(session: Session, run_id: str, now: float, model: str = "") -> LabelCheck:
@@ -50,49 +46,20 @@ def find(session: Session, run_id: str) -> LabelCheck | None:
     return session.get(LabelCheck, run_id)
 
 
-def waiting(session: Session, now: float) -> bool:
-    """Whether `claim` would find one: a look that takes no lock."""
-    return session.execute(select(col(LabelCheck.run_id)).where(_claimable(now)).limit(1)).first() is not None
+waiting, record = _LIFE.waiting, _LIFE.record
 
 
 def claim(session: Session, now: float) -> tuple[str, int] | None:
-    """Takes the oldest one that is queued or whose lease ran out: (run, attempt); None if there is none.
-
-    A lost lease counts as a failure: one that ends its process each time fails, and is not tried for ever.
-    """
-    query = select(LabelCheck).where(_claimable(now)).order_by(col(LabelCheck.created_at))
-    for found in session.execute(query).scalars():
-        if found.state == "running":
-            found.failures += 1
-        session.add(found)
-        if found.cancel_requested:
-            _end(found, "cancelled", now)
-        elif found.failures >= MAX_FAILURES:
-            _end(found, "failed", now, {"kind": "bug", "message": CRASHED, "problems": []})
-        else:
-            found.state, found.attempt, found.started_at = "running", found.attempt + 1, now
-            found.lease_until, found.phase, found.progress, found.error = now + LEASE_SECONDS, "", 0.0, None
-            session.flush()
-            return found.run_id, found.attempt
-    session.flush()
-    return None
-
-
-def record(session: Session, run_id: str, attempt: int, now: float, **values: Any) -> bool:
-    """Renews the lease and stores `values` (phase, progress); returns whether to stop. Raises LostCheck."""
-    _fence(session, run_id, attempt, {"lease_until": now + LEASE_SECONDS, **values})
-    found = session.get(LabelCheck, run_id)
-    assert found is not None
-    session.refresh(found)
-    return found.cancel_requested
+    """Takes the next one: (run, attempt); None if there is none."""
+    found = _LIFE.claim(session, now, phase="", progress=0.0)
+    return None if found is None else (found.run_id, found.attempt)
 
 
 def finish(
     session: Session, run_id: str, attempt: int, state: str, now: float, error: dict[str, Any] | None = None
 ) -> None:
-    """Ends it as succeeded, failed (with `error`) or cancelled. Raises LostCheck."""
-    ended = {"state": state, "finished_at": now, "lease_until": None, "error": error, "phase": ""}
-    _fence(session, run_id, attempt, ended)
+    """Ends it as succeeded, failed (with `error`) or cancelled. Raises LostJob."""
+    _LIFE.finish(session, run_id, attempt, state, now, error, phase="")
 
 
 def request_cancel(session: Session, run_id: str, now: float) -> LabelCheck:
@@ -101,13 +68,7 @@ def request_cancel(session: Session, run_id: str, now: float) -> LabelCheck:
     found = session.get(LabelCheck, run_id)
     if found is None or found.state in ("succeeded", "failed"):
         raise Conflict("Nobody is looking for wrong labels in the data of this run.")
-    if found.state == "queued":
-        _end(found, "cancelled", now)
-    else:
-        found.cancel_requested = found.state == "running"
-    session.add(found)
-    session.flush()
-    return found
+    return _LIFE.cancel(session, found, now)
 
 
 def view(found: LabelCheck | None) -> dict[str, Any]:
@@ -123,22 +84,3 @@ def view(found: LabelCheck | None) -> dict[str, Any]:
         "finished_at": rfc3339(found.finished_at),
         "error": found.error,
     }
-
-
-def _claimable(now: float) -> Any:
-    lost = and_(col(LabelCheck.state) == "running", col(LabelCheck.lease_until) < now)
-    return or_(col(LabelCheck.state) == "queued", lost)
-
-
-def _end(found: LabelCheck, state: str, now: float, error: dict[str, Any] | None = None) -> None:
-    found.state, found.finished_at, found.lease_until, found.error = state, now, None, error
-
-
-def _fence(session: Session, run_id: str, attempt: int, values: dict[str, Any]) -> None:
-    mine = (
-        col(LabelCheck.run_id) == run_id,
-        col(LabelCheck.attempt) == attempt,
-        col(LabelCheck.state) == "running",
-    )
-    if rowcount(session.execute(update(LabelCheck).where(*mine).values(**values))) != 1:
-        raise LostCheck(f"the search of run {run_id} no longer belongs to attempt {attempt}")

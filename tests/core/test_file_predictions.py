@@ -7,8 +7,8 @@ import pytest
 from app.core import file_predictions as store
 from app.core.db import Database
 from app.core.errors import Conflict, NotFound
-from app.core.file_predictions import LEASE_SECONDS, LostFile
 from app.core.runs import MAX_FAILURES
+from app.core.side_jobs import LEASE_SECONDS, LostJob
 from tests.conftest import TurnedClock
 
 Add = Callable[..., tuple[str, str]]
@@ -56,9 +56,9 @@ def test_a_file_whose_process_fell_silent_is_taken_again_and_the_first_may_write
 
     assert claimed(database, clock()) == (file_id, 2)
 
-    with pytest.raises(LostFile), database.write() as session:
+    with pytest.raises(LostJob), database.write() as session:
         store.record(session, file_id, 1, clock(), done=3)
-    with pytest.raises(LostFile), database.write() as session:
+    with pytest.raises(LostJob), database.write() as session:
         store.finish(session, file_id, 1, "succeeded", clock())
 
 

@@ -7,8 +7,8 @@ import pytest
 from app.core import attempts, label_checks, runs
 from app.core.db import Database
 from app.core.errors import Conflict, NotFound
-from app.core.label_checks import LEASE_SECONDS, LostCheck
 from app.core.runs import MAX_FAILURES
+from app.core.side_jobs import LEASE_SECONDS, LostJob
 from tests.conftest import TurnedClock
 
 
@@ -78,7 +78,7 @@ def test_one_whose_process_fell_silent_is_taken_again_and_the_first_may_write_no
 
     assert claim(database, clock()) == (run_id, 2)
 
-    with pytest.raises(LostCheck), database.write() as session:
+    with pytest.raises(LostJob), database.write() as session:
         label_checks.record(session, run_id, 1, clock(), progress=0.3)
 
 
@@ -113,5 +113,5 @@ def test_it_goes_with_its_run(database: Database, run_id: str, clock: TurnedCloc
     claim(database, clock())
     with database.write() as session:
         runs.remove(session, run_id)
-    with pytest.raises(LostCheck), database.write() as session:
+    with pytest.raises(LostJob), database.write() as session:
         label_checks.record(session, run_id, 1, clock(), progress=0.5)
