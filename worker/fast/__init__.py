@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from worker.fast import memory
 from worker.fast.attention import NAME, register
 from worker.fast.dropout import swapped
 from worker.fast.last_block import shortened
@@ -25,7 +26,7 @@ __all__ = ["quickened"]
 @contextmanager
 def quickened(model: nn.Module) -> Iterator[None]:
     """Inside, `model` is faster where it can be: dropout, attention with dropout, the last block of a classifier by its
-    first token. Afterwards it is what it was, with the weights that it has learned. Weights keep their names throughout.
+    first token, memory that is used again. Afterwards it is what it was, with the weights that it has learned. Weights keep their names throughout.
 
     Does nothing to a model on a GPU, whose own kernels are better, but for the last block.
     """
@@ -35,6 +36,7 @@ def quickened(model: nn.Module) -> Iterator[None]:
             for module in swapped(model):
                 stack.callback(setattr, module, "__class__", nn.Dropout)
             stack.enter_context(_attention(model))
+            stack.enter_context(memory.kept())
         yield
 
 
