@@ -111,7 +111,7 @@ class Finetune:
             self.attempt.plan_file, self.attempt.device, spec.batch_size, self.attempt.meeting.world
         )
         plan.apply(self.attempt.frozen_plan)
-        if self.attempt.meeting.first and (halved := plan.after_a_kill(self.attempt.plan_file)):
+        if self.attempt.meeting.first and (halved := plan.after_lack_of_memory(self.attempt.plan_file)):
             recorder.log("warning", halved)
         if differences:
             recorder.log("warning", f"{INEXACT}: {'; '.join(differences)}.")

@@ -21,7 +21,8 @@ from app.core.spec import RunSpec
 from worker.attempt import Attempt
 from worker.distributed import Meeting
 from worker.finetune import Finetune
-from worker.processes import die_with_parent
+from worker.memory import TooManyRows, memory_full
+from worker.processes import EXIT_FEWER, EXIT_MEMORY, die_with_parent
 from worker.recorder import Recorder
 from worker.trainer import import_ahead
 
@@ -56,11 +57,13 @@ def main() -> None:
         help_with(Settings(), order["run_id"], order["attempt"], meeting)
     except HeadstartError:
         pass  # the first process meets it too, and tells it
-    except Exception:
+    except TooManyRows:
+        os._exit(EXIT_FEWER)
+    except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
         threading.Event().wait(ERROR_SECONDS)
-        os._exit(1)
+        os._exit(EXIT_MEMORY if memory_full(error) else 1)
     os._exit(0)  # the process group's threads would make an ordinary end abort
 
 

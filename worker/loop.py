@@ -48,6 +48,10 @@ class Recipe:
     seed: int
     micro_batch: int | None = None  # rows of the longest at a time, more of shorter ones; None: batch_size
 
+    def at_a_time(self, world: int) -> int:
+        """Rows that one of `world` processes takes at a time at most: none is to be idle."""
+        return min(self.batch_size, math.ceil(self.batch_size * self.accumulation / world))
+
 
 @dataclass
 class Place:
@@ -168,8 +172,9 @@ def train(
     lengths = objective.lengths
 
     rows_a_step = recipe.batch_size * recipe.accumulation
-    at_a_time = min(recipe.batch_size, math.ceil(rows_a_step / ranks.world))  # no process is to be idle
-    place.micro_batch = most = min(place.micro_batch or recipe.micro_batch or at_a_time, at_a_time)
+    at_a_time = recipe.at_a_time(ranks.world)
+    # The recipe may know of a lack of memory that came after the place was kept.
+    place.micro_batch = most = min(place.micro_batch or at_a_time, recipe.micro_batch or at_a_time, at_a_time)
     longest = int(lengths.max(initial=1))
     # Parts of like length cost less on a CPU, though each is a pass of its own; a GPU wants few and large ones.
     cost = PASS if device.type == "cpu" and not plan.head_only else None

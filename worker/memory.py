@@ -32,11 +32,20 @@ def gpu_reserved() -> int | None:
     return torch.cuda.memory_reserved() if torch.cuda.is_available() else None
 
 
+class TooManyRows(Exception):
+    """Memory ran out where only another attempt can take fewer rows at a time."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__(f"memory ran out with {rows} rows at a time")
+        self.rows = rows
+
+
 class Trial(AbstractContextManager["Trial"]):
     """One try at a step in parts of at most `rows` rows.
 
     Afterwards `full` tells whether memory ran out, in this process or in another of the run's. With parts of one row that
-    is an error, as anything else is, and so it is where each process holds a part of the model only: the others wait for it.
+    is an error, as anything else is. Where each process holds a part of the model only, the others can't be told, for they
+    wait in the middle of a block: it raises TooManyRows.
     """
 
     def __init__(self, rows: int, ranks: Ranks) -> None:
@@ -47,8 +56,10 @@ class Trial(AbstractContextManager["Trial"]):
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> bool:
         here = error is not None and memory_full(error)
-        if error is not None and (self.rows == 1 or not here or self._ranks.sharded):
+        if error is not None and (self.rows == 1 or not here):
             return False
+        if here and self._ranks.sharded:
+            raise TooManyRows(self.rows) from error
         self.full = self._ranks.any(here)
         return here
 

@@ -42,17 +42,23 @@ def note(path: Path, **settled: Any) -> None:
     write_json(path, read(path) | settled)
 
 
-def after_a_kill(path: Path) -> str | None:
-    """If the system has ended an earlier attempt for lack of memory: half as many rows at a time from now on, and the
-    sentence that says so."""
+def mark_memory_full(path: Path, rows: int) -> None:
+    """Memory ran out with `rows` rows at a time: the next attempt is to take half as many."""
+    path.with_name(MEMORY_FULL).write_text(str(rows))
+
+
+def after_lack_of_memory(path: Path) -> str | None:
+    """If an earlier attempt has ended for lack of memory: half as many rows at a time from now on, and the sentence that
+    says so."""
     mark = path.with_name(MEMORY_FULL)
     if not mark.exists():
         return None
-    before = read(path)["micro_batch"]
+    told = mark.read_text()  # nothing, where the system ended it
+    before = int(told) if told.isdecimal() else read(path)["micro_batch"]
     note(path, micro_batch=max(1, before // 2))
     mark.unlink()
     return (
-        f"The system ended the attempt before for lack of memory with {before} rows at a time; now it is {max(1, before // 2)} "
+        f"The attempt before ran out of memory with {before} rows at a time; now it is {max(1, before // 2)} "
         f"with the same effective batch. {INEXACT}."
     )
 

@@ -16,8 +16,8 @@ from app.core.logs import open_log
 from app.core.settings import Settings
 
 # Exit codes of a trainer that say more than "it failed".
-EXIT_ORPHANED, EXIT_DATABASE, EXIT_LOCKED = 70, 74, 75
-# A file in the run's folder: the system ended an attempt for lack of memory.
+EXIT_ORPHANED, EXIT_MEMORY, EXIT_FEWER, EXIT_DATABASE, EXIT_LOCKED = 70, 71, 72, 74, 75
+# A file in the run's folder: an attempt ended for lack of memory. It may hold how many rows it took at a time.
 MEMORY_FULL = "memory-full"
 
 

@@ -38,8 +38,8 @@ from worker.disk import disk_full, read_only
 from worker.distributed import Helpers, processes
 from worker.finetune import Finetune
 from worker.loop import NonFiniteLoss
-from worker.memory import memory_full
-from worker.processes import EXIT_DATABASE, EXIT_LOCKED, die_with_parent
+from worker.memory import TooManyRows, memory_full
+from worker.processes import EXIT_DATABASE, EXIT_FEWER, EXIT_LOCKED, die_with_parent
 from worker.pulse import Pulse
 from worker.recorder import Recorder
 
@@ -68,6 +68,9 @@ def main() -> None:
             raise
         log.error("the database can't be written (%s); the run is left to the next attempt", error)
         code = EXIT_DATABASE
+    except TooManyRows as error:
+        log.error("%s; the next attempt takes fewer", error)
+        code = EXIT_FEWER
     logging.shutdown()
     os._exit(code)  # tearing torch down takes two seconds in which the next run would wait
 
@@ -113,6 +116,8 @@ def train_run(settings: Settings, run_id: str, attempt: int, pulse: int | None =
                 if may_pass(error):
                     raise
                 end.crashed(error)
+            except TooManyRows:
+                raise
             except Exception as error:
                 traceback.print_exc()
                 helpers.end_with_the_dead()

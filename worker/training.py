@@ -17,6 +17,7 @@ from worker.fast import quickened
 from worker.footprint import settle
 from worker.keeper import safe
 from worker.loop import Evaluated, Event, Halved, Recipe, Started, Step, Stopped, train
+from worker.memory import TooManyRows
 from worker.progress import Progress
 from worker.ranks import ALONE
 from worker.recipe import recipe_of
@@ -63,7 +64,7 @@ class Training:
     def run(self, train_part: Part, validation: Part) -> None:
         """Trains, evaluating on `validation`, and puts the best weights into the model.
 
-        Raises Cancelled, LaidAside, LostRun; NonFiniteLoss; Invalid where a head can't be fitted.
+        Raises Cancelled, LaidAside, LostRun; NonFiniteLoss; TooManyRows; Invalid where a head can't be fitted.
         """
         self.recorder.progress(phase="training")
         self.ranks = self.attempt.meeting.join()
@@ -75,7 +76,7 @@ class Training:
         progress = Progress(self.recorder, due)
         self._go_on(progress)
         self.attempt.keeping = self.strategy is not None
-        for event in events:
+        for event in self._marked(events):
             self.recorder.confirm()
             self._record(event, progress, validation)
             if self.strategy is not None and safe(event) and (self.ranks.first or self.ranks.sharded):
@@ -95,6 +96,13 @@ class Training:
             self.advice = self.task.advice(progress.loss, train_part, scores)
         if self.advice:
             self.recorder.log("warning", self.advice)
+
+    def _marked(self, events: Events) -> Iterator[Event]:
+        try:
+            yield from events
+        except TooManyRows as error:
+            plan.mark_memory_full(self.attempt.plan_file, error.rows)
+            raise
 
     def _record(self, event: Event, progress: Progress, validation: Part) -> None:
         match event:
@@ -189,7 +197,7 @@ class Training:
         if self.first is not None:
             line = self.attempt.files.interpolation(self.attempt.run_id)
             self.line = Line(self.model, self.strategy, line.with_name(f"{line.name}.part"))
-        most = recipe.batch_size, int(objective.lengths.max(initial=1))
+        most = recipe.at_a_time(ranks.world), int(objective.lengths.max(initial=1))
         fit = settle(
             self.attempt.plan_file,
             self.model,

@@ -2,7 +2,8 @@
 
 ended by itself ▸ it has written its end, or its exit code is judged here
 killed from outside, frozen from outside, stopped with the worker ▸ back into the queue; it counts for nothing
-crashed, hung, out of memory ▸ tried again, until app.core.runs.MAX_FAILURES without a checkpoint in between
+out of memory ▸ back into the queue, to take half as many rows at a time; it counts where that is one row already
+crashed, hung ▸ tried again, until app.core.runs.MAX_FAILURES without a checkpoint in between
 """
 
 import logging
@@ -17,8 +18,16 @@ from sqlalchemy.exc import OperationalError
 from app.core import attempts, runs
 from app.core.attempts import Batch
 from app.core.db import Database
-from app.core.files import Files
-from worker.processes import EXIT_DATABASE, EXIT_LOCKED, MEMORY_FULL, Trainer, oom_kills
+from app.core.files import Files, read_json
+from worker.processes import (
+    EXIT_DATABASE,
+    EXIT_FEWER,
+    EXIT_LOCKED,
+    EXIT_MEMORY,
+    MEMORY_FULL,
+    Trainer,
+    oom_kills,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +62,10 @@ class Watch:
         self._cancelled_at: float | None = None
         self._forced = False  # a cancel that the trainer does not heed
         self._error: dict[str, Any] | None = None  # why we have ended it, where that is its own fault
-        self._kills, self._out_of_memory = 0, False
+        # How many processes the system had ended for lack of memory when it was last looked at, and when the trainer was
+        # surely alive: one that is being ended takes a while to go.
+        self._kills_seen = self._kills = 0
+        self._out_of_memory = False
 
     def until_its_end(self, nearly: Callable[[], None]) -> None:
         """Hands the run to the trainer and returns when its end is written. `nearly` is called when the training is over.
@@ -64,7 +76,7 @@ class Watch:
         folder.mkdir(parents=True, exist_ok=True)
         if not self._written(self._name_process):
             return
-        self._kills = oom_kills()
+        self._kills_seen = self._kills = oom_kills()
         order = {"run_id": self._run_id, "attempt": self._attempt, "log": str(folder / "log.txt")}
         self._trainer.begin(order)
         beat = time.monotonic()
@@ -86,7 +98,7 @@ class Watch:
             if phase in ("testing", "exporting"):
                 nearly()
         code = self._trainer.wait_code()
-        # Since the last look: an older one was of another process.
+        # Since the trainer was heard: an older one was of another process.
         self._out_of_memory = code == -signal.SIGKILL and oom_kills() > self._kills
         self._written(lambda: self.judge(code))
 
@@ -97,8 +109,9 @@ class Watch:
 
     def _listen(self, seconds: float) -> None:
         """Counts for how long the trainer has not shown that it lives; ends it if that is too long."""
+        before, self._kills_seen = self._kills_seen, oom_kills()
         if self._trainer.heard():
-            self._unheard, self._heard = 0.0, True
+            self._unheard, self._heard, self._kills = 0.0, True, before
             return
         self._unheard += seconds
         if self._unheard < (self._patience if self._heard else START_SECONDS):
@@ -113,7 +126,6 @@ class Watch:
 
     def _heartbeat(self, now: float) -> str:
         """Renews the lease; looks whether the user has cancelled. Returns the run's phase."""
-        self._kills = oom_kills() if self._trainer.alive() else self._kills
         silent = self._heard and self._unheard > TOLD_SECONDS
         with self._database.write() as session:
             run = runs.get(session, self._run_id)
@@ -149,21 +161,31 @@ class Watch:
                 return
             if run.cancel_requested and (self._forced or code not in OUTSIDE):
                 attempts.finish(session, *mine, "cancelled", now)
+            elif self._takes_fewer(code):
+                reason = f"{FULL if self._out_of_memory else 'Memory ran out.'} The run goes on with half as many rows at a time."
+                attempts.release(session, *mine, reason, now)
             elif error := self._fault(code):
-                if self._out_of_memory:
-                    (
-                        self._files.run(self._run_id) / MEMORY_FULL
-                    ).touch()  # the next takes fewer rows at a time
-                attempts.fail_or_retry(session, *mine, error, final=False, now=now)
+                attempts.fail_or_retry(session, *mine, error, final=code == EXIT_MEMORY, now=now)
             else:
                 attempts.release(session, *mine, _not_its_fault(code), now)
+
+    def _takes_fewer(self, code: int) -> bool:
+        """Whether memory ran out and the next attempt can, and will, take fewer rows at a time."""
+        if code == EXIT_FEWER:
+            return True  # the trainer has left the mark
+        plan = self._files.run(self._run_id) / "plan.json"
+        if not self._out_of_memory or not plan.exists() or read_json(plan)["micro_batch"] == 1:
+            return False
+        plan.with_name(MEMORY_FULL).touch()
+        return True
 
     def _fault(self, code: int) -> dict[str, Any] | None:
         """The error of an end that the run has brought about itself."""
         if self._error is not None:
             return self._error
-        if self._out_of_memory:
-            message = "The system ran out of memory and ended the trainer. Use a smaller batch size or a shorter maximum length."
+        if self._out_of_memory or code == EXIT_MEMORY:
+            what = FULL if self._out_of_memory else "The memory is too small."
+            message = f"{what} Use a smaller batch size or a shorter maximum length."
             return {"kind": "memory", "message": message}
         if code in (EXIT_LOCKED, EXIT_DATABASE) or code in OUTSIDE:
             return None
@@ -183,6 +205,7 @@ class Watch:
                     return False
 
 
+FULL = "The system ran out of memory and ended the trainer."
 OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 

@@ -51,7 +51,7 @@ def test_a_trainer_that_the_kernel_ends_for_lack_of_memory_goes_on_with_half_as_
     squeeze(pid)
     watching.join()
     run = folder.runs.read(run_id)
-    assert (run.state, run.attempt, run.failures) == ("queued", 1, 1)
+    assert (run.state, run.attempt, run.failures) == ("queued", 1, 0)
     assert "The system ran out of memory and ended the trainer" in folder.runs.said(run)
 
     folder.runs.supervisor.supervise(run_id)

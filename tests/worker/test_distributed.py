@@ -13,9 +13,9 @@ import numpy as np
 import psutil
 import pytest
 
-from app.core import runs
+from app.core import events, runs
 from app.core.db import Database
-from app.core.files import Files
+from app.core.files import Files, read_json
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.waiting import until
@@ -29,6 +29,8 @@ __all__ = ["launch"]
 
 pytestmark = pytest.mark.slow
 Found = dict[str, dict[str, Any]]
+# Puts tests/worker/greedy/sitecustomize.py in front of the processes that are started.
+GREEDY = Path(__file__).with_name("greedy")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,28 @@ def test_with_dropout_a_run_that_is_paused_and_whose_processes_are_killed_ends_a
     pair.stop()
     assert json.loads((files.run(run_id) / "plan.json").read_text())["sharded"] is sharded
     assert_same_end(database, files, undisturbed, run_id, attempts=4)
+
+
+def test_where_each_process_holds_a_part_and_one_lacks_memory_the_next_attempt_takes_fewer_rows(
+    settings: Settings, launch: Launch, database: Database, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Supervisor(settings.model_copy(update={"processes": 2, "shard": True}), keep_warm=False)
+    run_id = launch(batch_size=16, accumulation=2)
+    monkeypatch.setenv("PYTHONPATH", str(GREEDY), prepend=os.pathsep)
+    found = []
+    for greedy in ("worker.helper", "worker.trainer", "nobody"):
+        monkeypatch.setenv("GREEDY", greedy)
+        pair.supervise(run_id)
+        run = read(database, run_id)
+        found.append((run.state, run.failures, read_json(files.run(run_id) / "plan.json")["micro_batch"]))
+    pair.stop()
+    assert found == [("queued", 0, 16), ("queued", 0, 8), ("succeeded", 0, 4)], run.error
+    with database.read() as session:
+        told = events.inexact(session, run_id)
+    assert [line.split(";")[0].split("with ")[1] for line in told] == [
+        "16 rows at a time",
+        "8 rows at a time",
+    ]
 
 
 def killed_while_it_trains(pair: Supervisor, database: Database, run_id: str, of_helper: bool) -> None:

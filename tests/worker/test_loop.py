@@ -17,7 +17,7 @@ from tests.worker.conftest import Case
 from worker import evaluate
 from worker.backbone import pad_id
 from worker.batches import collate, epoch_batches
-from worker.loop import Evaluated, Event, Halved, NonFiniteLoss, Recipe, Started, Step, Stopped, train
+from worker.loop import Evaluated, Event, Halved, NonFiniteLoss, Place, Recipe, Started, Step, Stopped, train
 from worker.losses import CrossEntropy
 from worker.optim import undecayed
 from worker.schedule import learning_rate
@@ -305,6 +305,18 @@ def test_too_little_memory_means_smaller_parts_of_the_same_step(case: Callable[.
     assert [event for event in events if isinstance(event, Halved)] == [Halved(1, 16, 8), Halved(1, 8, 4)]
     assert losses(events) == losses(run(second, recipe(batch_size=16, micro_batch=4)))
     assert all(torch.equal(tensor, second.weights()[name]) for name, tensor in first.weights().items())
+
+
+def test_what_a_later_attempt_knows_of_the_memory_counts_more_than_what_was_kept(
+    case: Callable[..., Case],
+) -> None:
+    place, used = Place(micro_batch=8), recipe(batch_size=16, micro_batch=4)
+    first, second = case("bert", rows=37), case("bert", rows=37)
+    objective = CrossEntropy(first.data, first.truth, pad_id(first.model))
+    plan = make_plan(first.model, Full(), used.weight_decay)
+    events = list(train(first.model, objective, used, plan, None, "accuracy", CPU, place=place))
+    assert losses(events) == losses(run(second, used))
+    assert place.micro_batch == 4
 
 
 def test_memory_that_runs_out_on_the_way_changes_nothing_but_the_rounding(case: Callable[..., Case]) -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from worker.memory import Trial, halved, in_parts, memory_full
-from worker.ranks import ALONE
+from worker.memory import TooManyRows, Trial, halved, in_parts, memory_full
+from worker.ranks import ALONE, Ranks
 
 
 def allocate(rows: int) -> torch.Tensor:
@@ -46,6 +46,19 @@ def test_a_trial_tells_whether_it_fitted() -> None:
     with pytest.raises(RuntimeError, match="can't allocate memory"), Trial(1, ALONE):
         allocate(8)
     with pytest.raises(ValueError, match="a bug"), Trial(8, ALONE):
+        _bug()
+
+
+class Parted(Ranks):
+    sharded = True
+
+
+def test_where_each_process_holds_a_part_only_another_attempt_can_take_fewer_rows() -> None:
+    with pytest.raises(TooManyRows, match="with 8 rows at a time"), Trial(8, Parted()):
+        allocate(8)
+    with pytest.raises(RuntimeError, match="can't allocate memory"), Trial(1, Parted()):
+        allocate(8)
+    with pytest.raises(ValueError, match="a bug"), Trial(8, Parted()):
         _bug()
 
 

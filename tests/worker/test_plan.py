@@ -31,9 +31,18 @@ def test_another_machine_is_told(tmp_path: Path) -> None:
 def test_after_the_system_ended_an_attempt_for_lack_of_memory_it_is_half_as_many_rows(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     plan.frozen_plan(path, CPU, 32)
-    assert plan.after_a_kill(path) is None
+    assert plan.after_lack_of_memory(path) is None
     (tmp_path / MEMORY_FULL).touch()
-    said = plan.after_a_kill(path)
+    said = plan.after_lack_of_memory(path)
     assert said is not None and "with 32 rows at a time; now it is 16" in said
     assert plan.read(path)["micro_batch"] == 16
-    assert plan.after_a_kill(path) is None
+    assert plan.after_lack_of_memory(path) is None
+
+
+def test_an_attempt_that_told_how_many_rows_were_too_many_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.frozen_plan(path, CPU, 32)
+    plan.mark_memory_full(path, 8)
+    said = plan.after_lack_of_memory(path)
+    assert said is not None and "with 8 rows at a time; now it is 4" in said
+    assert plan.read(path)["micro_batch"] == 4

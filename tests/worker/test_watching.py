@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from app.core import attempts, events, runs
 from app.core.db import Database
-from app.core.files import Files
+from app.core.files import Files, write_json
 from app.core.runs import LEASE_SECONDS
 from app.core.settings import Settings
 from app.core.tables import Run
 from tests.conftest import TurnedClock
 from worker.disk import disk_full, read_only
-from worker.processes import EXIT_DATABASE, EXIT_LOCKED, MEMORY_FULL, Trainer
+from worker.processes import EXIT_DATABASE, EXIT_FEWER, EXIT_LOCKED, EXIT_MEMORY, MEMORY_FULL, Trainer
 from worker.supervisor import Supervisor
 from worker.watching import Watch
 
@@ -198,30 +198,68 @@ def test_so_does_one_that_could_not_write_its_end(
 
 
 class KilledForMemory(LockingTrainer):
-    """Stands in for a trainer that the system ends when it begins."""
+    """Stands in for a trainer that the system ends when it begins, and that takes `dying` looks to go."""
 
-    def __init__(self, kills: list[int]) -> None:
-        self._kills = kills
+    def __init__(self, kills: list[int], dying: int) -> None:
+        self._kills, self._dying = kills, dying
 
     def begin(self, _order: dict[str, Any]) -> None:
         self._kills[0] += 1
 
+    def heard(self) -> bool:
+        return False
+
     def wait(self, _seconds: float) -> bool:
-        return True
+        self._dying -= 1
+        return self._dying < 0
 
     def wait_code(self) -> int:
         return -signal.SIGKILL
 
 
-def test_an_attempt_that_the_system_ended_for_lack_of_memory_marks_the_run_for_the_next(
-    watching: Watching, database: Database, files: Files, run_id: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dying", [0, 3])
+@pytest.mark.parametrize(("rows", "failures"), [(2, 0), (1, 1)])
+def test_an_attempt_that_the_system_ended_for_lack_of_memory_counts_if_it_took_single_rows(
+    watching: Watching,
+    database: Database,
+    files: Files,
+    run_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    dying: int,
+    rows: int,
+    failures: int,
 ) -> None:
     kills = [3]
     monkeypatch.setattr("worker.watching.oom_kills", lambda: kills[0])
-    watching(KilledForMemory(kills)).until_its_end(lambda: None)
+    write_json(files.run(run_id) / "plan.json", {"micro_batch": rows})
+    watching(KilledForMemory(kills, dying)).until_its_end(lambda: None)
     run = read(database, run_id)
-    assert (run.state, run.failures) == ("queued", 1)
-    assert (files.run(run_id) / MEMORY_FULL).exists()
+    assert (run.state, run.failures) == ("queued", failures)
+    assert (files.run(run_id) / MEMORY_FULL).exists() == (rows > 1)
+
+
+def test_what_the_system_ended_while_the_trainer_was_heard_was_another(
+    watching: Watching, database: Database, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([3, 4, 4, 4])  # before it begins, at two beats, at the end
+    monkeypatch.setattr("worker.watching.oom_kills", lambda: next(looks))
+    trainer = KilledForMemory([0], dying=2)
+    monkeypatch.setattr(trainer, "heard", lambda: True)
+    watching(trainer).until_its_end(lambda: None)
+    run = read(database, run_id)
+    assert (run.state, run.failures) == ("queued", 0)
+    assert next(looks, None) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "error"), [(EXIT_FEWER, "queued", None), (EXIT_MEMORY, "failed", "memory")]
+)
+def test_memory_that_ran_out_in_one_of_several_processes(
+    watching: Watching, database: Database, run_id: str, code: int, state: str, error: str | None
+) -> None:
+    watching().judge(code)
+    run = read(database, run_id)
+    assert (run.state, run.error and run.error["kind"]) == (state, error)
 
 
 def test_a_full_disk_is_told_from_a_bug() -> None:
