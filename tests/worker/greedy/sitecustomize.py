@@ -13,4 +13,4 @@ if os.environ.get("GREEDY", "nobody") in sys.orig_argv:
     def batch(*_: Any) -> Any:
         return torch.empty(2**58)
 
-    CrossEntropy.batch = batch  # type: ignore[method-assign]
+    CrossEntropy.batch = batch  # type: ignore[assignment, method-assign]
