@@ -51,7 +51,7 @@ CASES: Cases = {
     "a title above semicolons": ("a.csv", "Umfrage\nAntwort;Note\ngut so;1\nna ja;2\n", 2),
     "one column with commas": ("a.csv", "text\nhello, world\ngood, bye\n", 2),
     "a giant cell": ("a.csv", TABLE + "x" * (11 * 2**20) + ",pos\n", "Line 32 has a cell of more than 10 MB"),
-    "a giant line": ("a.csv", b"text,label\n" + b"x" * (70 * 2**20), "Line 2 has more than 64 MB"),
+    "a giant line": ("a.csv", b"text,label\n" + b"x" * (70 * 2**20), "Line 2 has more than 32 MB"),
     "a text of one word a line": ("a.txt", "one\ntwo\n\nthree\n", 3),
     # -- JSON
     "a JSON list": ("a.json", json.dumps(ROWS), 30),

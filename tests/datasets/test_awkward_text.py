@@ -41,7 +41,7 @@ CASES: Cases = {
     "other line ends of Unicode": ("a.csv", "text,label\na\x85b\x0c\x0bc,x\nd\u2028e\u2029f,y\n", 2),
     "Ctrl-Z at the end": ("a.csv", TABLE + "\x1a", 30),
     "a line of 200 MB": ("a.csv", lambda: b"text,label\na,b\n" + b"word " * (40 * 2**20), "Line 3 has more"),
-    "a first line of 200 MB": ("a.txt", lambda: b"word " * (40 * 2**20), "Line 1 has more than 64 MB"),
+    "a first line of 200 MB": ("a.txt", lambda: b"word " * (40 * 2**20), "Line 1 has more than 32 MB"),
     "a million and one columns": (
         "a.csv",
         lambda: ",".join(f"c{i}" for i in range(10**6 + 1)) + "\n",

@@ -10,7 +10,7 @@ from app.datasets.encoding import Encoding
 from app.datasets.readers import json_array
 from app.datasets.readers.json_array import JsonArray
 
-from .conftest import Bench, failure
+from .conftest import Bench, failure, warnings
 
 ROWS: list[dict[str, object]] = [
     {"text": "a, b", "label": "x", "n": 1.5},
@@ -92,3 +92,55 @@ def test_rows_that_are_no_objects_are_told_together(bench: Bench) -> None:
 def test_an_empty_list(bench: Bench) -> None:
     kind, message = failure(bench.read("[]", "a.json"))
     assert kind == "no_rows" and "an empty list" in message
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.csv"])
+def test_rows_may_stand_under_a_key(bench: Bench, indent: int | None, name: str) -> None:
+    whole = {"version": {"of": [1, {}]}, "tags": ["x"], "data": ROWS, "more \u00fc": 1.5, "none": []}
+    text = json.dumps(whole, indent=indent, ensure_ascii=False)
+    view = bench.read(text, name)
+    assert (view["options"]["format"], view["columns"]) == ("json", ["text", "label", "n", "more"])
+    assert bench.column(view, "text") == [row["text"] for row in ROWS]
+    if indent:
+        begun = text.index('"data"')
+        lines = [one + text[:begun].count("\n") for one in lines_of(text[begun:])]
+        assert [item["line"] for item in bench.items(view)] == lines
+    told = "rows: The rows are the list under the key 'data'; what stands beside it is left out: 'version', 'tags', 'more ü', 'none'."
+    assert told in warnings(view)
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ('{"features": [{"type": "Feature", "id": 1}, {"type": "Feature", "id": 2}]}', 2),
+        ('{"type": "FeatureCollection", "features": [{"id": 1}, {"id": 2}, {"id": 3}]}', 3),
+        ('{"reviews": [{"text": "a", "label": "x"}]}', 1),
+        # Of a row the list is a cell.
+        ('{"text": "a b", "entities": [{"start": 0, "end": 1, "label": "x"}]}', 1),
+        ('{"entities": [{"start": 0, "end": 1, "label": "x"}], "text": "a b"}', 1),
+        ('{"spans": [{"a": 1}, {"a": 2}]}\n{"spans": [{"a": 1}]}\n', 2),
+    ],
+)
+def test_a_list_under_a_key_is_told_from_a_cell(bench: Bench, content: str, rows: int) -> None:
+    assert bench.read(content, "a.json")["rows"] == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"train": [{"a": 1}], "test": [{"a": 2}]}', "rows under two keys, 'train' and 'test'"),
+        ('{"data": [{"a": 1}, {"a": 2}]', "its last } is missing"),
+        ('{"data": [{"a": 1}, {"a": 2', "its last ] is missing"),
+        ('{"data": [{"a": 1}] "more": 2}', "a comma or } is needed before '\"'"),
+        ('{"data": [{"a": 1}], "more" 2}', "a colon is needed behind the key"),
+        ('{"data": [{"a": 1}], more: 2}', "a key in double quotes is needed"),
+        ('{\n"data": [{"a": 1}]}\n{"data": [{"a": 1}]}', "If objects were joined, join their rows"),
+        ('{"data": [{"a": 1}, 7]}', "it is a number"),
+    ],
+)
+def test_a_broken_object_around_the_rows_is_refused_with_the_place(
+    bench: Bench, content: str, says: str
+) -> None:
+    kind, message = failure(bench.read(content.replace("}, {", "},\n{"), "a.json"))
+    assert kind == "json" and says in message

@@ -162,7 +162,6 @@ def test_reading_stops_after_twenty_bad_lines(bench: Bench) -> None:
     ("content", "says"),
     [
         ('{\n  "text": "a"\n}\n', "one JSON object over several lines"),
-        ('{"data": [{"text": "a"}, {"text": "b"}]}', "with its rows under the key 'data'"),
         ('{"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}', "with a column under each key"),
         ('{"text": ["a b", "c"], "label": ["x", "y"]}', "with a column under each key"),
     ],

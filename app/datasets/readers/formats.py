@@ -11,7 +11,7 @@ from app.datasets import title
 from app.datasets.dialect import Dialect, sniff
 from app.datasets.encoding import Encoding
 from app.datasets.options import DELIMITERS, ReadOptions
-from app.datasets.readers import conll, json_values, token_table
+from app.datasets.readers import conll, json_array, json_values, token_table
 from app.datasets.readers.conll import BareTokens, Conll
 from app.datasets.readers.csv_rows import CsvRows
 from app.datasets.readers.csv_table import CsvTable
@@ -70,7 +70,7 @@ def choose(name: str, head: Head, options: ReadOptions, untagged: bool = False) 
         return "conll"
     if options.delimiter is None:
         first = next((line for line in head.lines() if line.strip()), "")
-        if _JSON_LIST.match(head.text):
+        if _JSON_LIST.match(head.text) or json_array.wraps_rows(head.text, head.complete):
             return "json"
         if ending in _JSON_LINES or json_values.is_object(first):
             return "jsonl"

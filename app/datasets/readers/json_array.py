@@ -1,4 +1,5 @@
-"""A JSON list of objects, one a row, cut out of the text one after the other: memory holds one object and a megabyte.
+"""A JSON list of objects, one a row, cut out of the text one after the other: memory holds one object and a megabyte. The list
+is the whole file, or stands under one key of an object, as {"version": 2, "data": [{…}, {…}]}.
 
 Own work over the standard library's decoder, because no streaming parser tells the line of a row and leaves 1.50 as its
 author wrote it.
@@ -6,17 +7,36 @@ author wrote it.
 
 import io
 import json
+import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from app.core.errors import Invalid
 from app.datasets.encoding import Encoding
-from app.datasets.readers.json_rows import Entry, JsonRows
-from app.datasets.readers.json_values import TOO_MANY_DIGITS, Refused, checked, decoder, syntax
+from app.datasets.findings import Finding, warning
+from app.datasets.profile import Profile
+from app.datasets.readers.json_rows import ROWS_KEYS, Entry, JsonRows
+from app.datasets.readers.json_values import (
+    TOO_MANY_DIGITS,
+    Refused,
+    checked,
+    decoder,
+    is_object,
+    object_of,
+    syntax,
+    whole,
+)
 from app.datasets.readers.source import CHUNK, MAX_CELL, Source, line_ends, open_text, too_long
+from app.datasets.roles import LABEL_NAMES, TEXT_NAMES
 
 _CUT = "the list does not end: its last ] is missing, so the file may have been cut off"
+_CUT_OBJECT = "the object does not end: its last } is missing, so the file may have been cut off"
 _SPACE = " \t\r\n\ufeff"
+_KEY, _COLON, _ROWS = re.compile(r'\s*"'), re.compile(r"\s*:\s*"), re.compile(r"\[\s*\{")
+_SPACES = re.compile(r"\s*")
+# An object that has one of these is a row, and its list is a cell, as the spans of a text.
+_OF_A_ROW = {*TEXT_NAMES, *LABEL_NAMES, "tokens"}
 
 
 class JsonArray(JsonRows):
@@ -28,6 +48,9 @@ class JsonArray(JsonRows):
     def __init__(self, path: Path, encoding: Encoding, progress: Callable[[int], None]) -> None:
         self._path, self._encoding = path, encoding
         self._source: Source | None = None
+        # The key of the rows in an object, and the other keys.
+        self._key: str | None = None
+        self._beside: list[str] = []
         self._text: io.TextIOWrapper | None = None
         try:
             super().__init__(progress)
@@ -47,30 +70,119 @@ class JsonArray(JsonRows):
         self.close()
         self._source, self._text = open_text(self._path, self._encoding, endless=True)
         text = _Text(self._text)
-        if text.next() != "[":
+        char, what = text.next(), "list"
+        if char == "{":
+            yield from self._under_a_key(text)
+            what = "object"
+        elif char == "[":
+            yield from _items(text)
+        else:
             raise _broken(text, "does not begin with [")
-        text.skip(1)
-        char, first = text.next(), True
-        while char != "]" or not first:
-            if not char:
-                raise _broken(text, _CUT)
-            yield _entry(text)
-            first = False
-            char = text.next()
-            if char == "]":
-                break
-            if char != ",":
-                raise _broken(text, f"a comma or ] is needed before {char!r}" if char else _CUT)
-            text.skip(1)
-            char = text.next()
-            if char == "]":
-                raise _broken(text, "a row is needed between the comma and the ]: remove the comma")
-        text.skip(1)
         if char := text.next():
             raise _broken(
                 text,
-                f"there is something behind the end of the list: {char!r}. If lists were joined, join their rows",
+                f"there is something behind the end of the {what}: {char!r}. If {what}s were joined, join their rows",
             )
+
+    def _under_a_key(self, text: "_Text") -> Iterator[Entry]:
+        self._key, self._beside = None, []
+        while text.next() != "}":
+            text.skip(1)  # the brace, or the comma
+            key = _key(text)
+            if text.next() != "[":
+                _entry(text)
+                self._beside.append(key)
+            else:
+                items = _items(text)
+                first = next(items, None)
+                if first is None or not isinstance(first[2], dict):
+                    deque(items, maxlen=0)
+                    self._beside.append(key)
+                elif self._key is not None:
+                    raise _two_lists(self._key, key)
+                else:
+                    self._key = key
+                    yield first
+                    yield from items
+            if (char := text.next()) not in (",", "}"):
+                raise _broken(text, f"a comma or }} is needed before {char!r}" if char else _CUT_OBJECT)
+        text.skip(1)
+
+    def warnings(self, profile: Profile) -> list[Finding]:
+        found = super().warnings(profile)
+        if self._key is not None:
+            others = ", ".join(repr(key[:100]) for key in self._beside[:5])
+            more = f"; what stands beside it is left out: {others}" if others else ""
+            found.append(warning("rows", f"The rows are the list under the key {self._key[:100]!r}{more}."))
+        return found
+
+
+def wraps_rows(head: str, complete: bool) -> bool:
+    """Whether a file that begins with `head` is one object that holds its rows in a list under a key, and no row itself."""
+    lines = [line for line in head.splitlines() if line.strip(_SPACE)]
+    if not lines or not lines[0].lstrip(_SPACE).startswith("{") or (len(lines) > 1 and is_object(lines[0])):
+        return False
+    keys: list[str] = []
+    found = None
+    at = head.index("{")
+    try:
+        while found is None and (begun := _KEY.match(head, at + 1)):
+            key, end = decoder.raw_decode(head, begun.end() - 1)
+            colon = _COLON.match(head, end)
+            if colon is None:
+                return False
+            if _ROWS.match(head, colon.end()):
+                found = key
+            else:
+                keys.append(key)
+                at = _SPACES.match(head, decoder.raw_decode(head, colon.end())[1]).end()  # type: ignore[union-attr]
+    except (ValueError, Refused, RecursionError):
+        return False
+    if found is None:
+        return False
+    if complete and is_object(head):
+        keys = list(object_of(head))
+    return found.casefold() in ROWS_KEYS or not any(key.casefold() in _OF_A_ROW for key in keys)
+
+
+def _items(text: "_Text") -> Iterator[Entry]:
+    """From [ to behind the ]."""
+    text.skip(1)
+    char, first = text.next(), True
+    while char != "]" or not first:
+        if not char:
+            raise _broken(text, _CUT)
+        yield _entry(text)
+        first = False
+        char = text.next()
+        if char == "]":
+            break
+        if char != ",":
+            raise _broken(text, f"a comma or ] is needed before {char!r}" if char else _CUT)
+        text.skip(1)
+        char = text.next()
+        if char == "]":
+            raise _broken(text, "a row is needed between the comma and the ]: remove the comma")
+    text.skip(1)
+
+
+def _key(text: "_Text") -> str:
+    """The key that is next, and behind its colon."""
+    if text.next() != '"':
+        raise _broken(text, "a key in double quotes is needed" if text.next() else _CUT_OBJECT)
+    _, written, _ = _entry(text)
+    if text.next() != ":":
+        raise _broken(text, "a colon is needed behind the key" if text.next() else _CUT_OBJECT)
+    text.skip(1)
+    return whole(str(json.loads(written)))
+
+
+def _two_lists(first: str, second: str) -> Invalid:
+    return Invalid(
+        f"The file is one JSON object with rows under two keys, {first[:100]!r} and {second[:100]!r}. Save each list as a file of "
+        "its own: several files are taken as the parts of one data set.",
+        kind="json",
+    )
 
 
 def _entry(text: "_Text") -> Entry:

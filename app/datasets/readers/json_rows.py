@@ -16,7 +16,7 @@ HELP = 'Write each row as one object on a line of its own, as {"text": "…", "l
 PANDAS = 'pandas writes that with df.to_json("data.jsonl", orient="records", lines=True).'
 _TELL_EVERY = 8 * 2**20  # bytes
 _LINES_KEPT = 20
-_ROWS_KEYS = ("data", "rows", "records", "items", "examples", "instances")
+ROWS_KEYS = ("data", "rows", "records", "items", "examples", "instances", "features")
 
 # Where a row begins, how it is written, and the object, or why it is none.
 Entry = tuple[int, str, dict[str, Any] | Refused]
@@ -145,7 +145,7 @@ def _refuse_whole(only: dict[str, Any]) -> None:
     """Raises Invalid for a file of one object that holds the rows of a table: by columns, or as a list under a key."""
     values = list(only.values())
     for key, value in only.items():
-        alone = len(values) == 1 or key.casefold() in _ROWS_KEYS
+        alone = len(values) == 1 or key.casefold() in ROWS_KEYS
         if alone and isinstance(value, list) and any(isinstance(item, dict) for item in value):
             raise Invalid(
                 f"The file is one JSON object with its rows under the key {key[:100]!r}. Save that list alone as "

@@ -13,7 +13,7 @@ from app.datasets.profile import Profile
 
 MAX_CELL = 10 * 2**20  # characters
 MAX_FAULTS = 20
-_MAX_LINE = 64 * 2**20  # bytes
+_MAX_LINE = 32 * 2**20  # bytes
 CHUNK = 2**20
 # A byte order mark at the begin of a line: files were joined. It would hide a quote from the reader of a CSV.
 _MARKS = ((b"\n\xef\xbb\xbf", b"\n"), (b"\r\xef\xbb\xbf", b"\r"))
