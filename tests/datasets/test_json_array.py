@@ -120,6 +120,8 @@ def test_rows_may_stand_under_a_key(bench: Bench, indent: int | None, name: str)
         ('{"text": "a b", "entities": [{"start": 0, "end": 1, "label": "x"}]}', 1),
         ('{"entities": [{"start": 0, "end": 1, "label": "x"}], "text": "a b"}', 1),
         ('{"spans": [{"a": 1}, {"a": 2}]}\n{"spans": [{"a": 1}]}\n', 2),
+        # The first line is longer than what the format is chosen by.
+        (f'{{"messages": [{{"role": "user", "content": "{"a b " * 2**17}"}}]}}\n{{"messages": []}}\n', 2),
     ],
 )
 def test_a_list_under_a_key_is_told_from_a_cell(bench: Bench, content: str, rows: int) -> None:
@@ -144,3 +146,8 @@ def test_a_broken_object_around_the_rows_is_refused_with_the_place(
 ) -> None:
     kind, message = failure(bench.read(content.replace("}, {", "},\n{"), "a.json"))
     assert kind == "json" and says in message
+
+
+def test_an_object_without_rows_is_no_list(bench: Bench) -> None:
+    kind, message = failure(bench.read('{"text": "a", "tags": ["x"]}', "a.json", format="json"))
+    assert kind == "json" and "no list of objects under one of its keys" in message

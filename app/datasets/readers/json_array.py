@@ -35,8 +35,17 @@ _CUT_OBJECT = "the object does not end: its last } is missing, so the file may h
 _SPACE = " \t\r\n\ufeff"
 _KEY, _COLON, _ROWS = re.compile(r'\s*"'), re.compile(r"\s*:\s*"), re.compile(r"\[\s*\{")
 _SPACES = re.compile(r"\s*")
-# An object that has one of these is a row, and its list is a cell, as the spans of a text.
-_OF_A_ROW = {*TEXT_NAMES, *LABEL_NAMES, "tokens"}
+# An object that has one of these is a row, and its list is a cell, as the spans of a text or the turns of a chat.
+_OF_A_ROW = {
+    *TEXT_NAMES,
+    *LABEL_NAMES,
+    "tokens",
+    "entities",
+    "spans",
+    "messages",
+    "conversations",
+    "conversation",
+}
 
 
 class JsonArray(JsonRows):
@@ -106,6 +115,8 @@ class JsonArray(JsonRows):
                     yield from items
             if (char := text.next()) not in (",", "}"):
                 raise _broken(text, f"a comma or }} is needed before {char!r}" if char else _CUT_OBJECT)
+        if self._key is None:
+            raise _broken(text, "the object has no list of objects under one of its keys")
         text.skip(1)
 
     def warnings(self, profile: Profile) -> list[Finding]:
@@ -142,7 +153,7 @@ def wraps_rows(head: str, complete: bool) -> bool:
         return False
     if complete and is_object(head):
         keys = list(object_of(head))
-    return found.casefold() in ROWS_KEYS or not any(key.casefold() in _OF_A_ROW for key in keys)
+    return found.casefold() in ROWS_KEYS or not any(key.casefold() in _OF_A_ROW for key in (found, *keys))
 
 
 def _items(text: "_Text") -> Iterator[Entry]:
