@@ -7,6 +7,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from app.core.errors import NotFound
 from app.core.files import folder_bytes
+from app.datasets.column_findings import told_by_the_doctor
 from app.datasets.encoding_preview import Reading
 from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
@@ -17,7 +18,7 @@ from app.web.pages_doctor import wanted_of
 from app.web.services import DatasetId, Services, ServicesDep
 
 router = APIRouter(include_in_schema=False)
-PREVIEW_ROWS = 20
+PREVIEW_ROWS = 8  # what is wrong with them stands below, and is looked for
 ENCODINGS = (
     "utf-8",
     "windows-1252",
@@ -83,6 +84,7 @@ def one(
     if view["state"] == "ready":
         wanted = wanted_of(text, label, model)
         context |= doctor.context(services, view, wanted, finding, offset, q.strip(), again)
+        context["problems"] = _not_told_twice(view, context)
     return services.pages.render(request, "dataset.html", **context)
 
 
@@ -172,6 +174,15 @@ def dataset_context(
             else {"bars": None, "label_column": "", "distinct": None}
         ),
     }
+
+
+def _not_told_twice(view: dict[str, Any], context: dict[str, Any]) -> list[dict[str, Any]]:
+    """What reading found, without what it says of columns that the doctor tells of: with their rows, and a button that mends them."""
+    told = context["doctor"]
+    if told is None or told["state"] == "failed":
+        return list(view["problems"])
+    examined = [*told["columns"]["text"], told["columns"]["label"]]
+    return [one for one in view["problems"] if not told_by_the_doctor(one, examined)]
 
 
 def _readings(services: Services, view: dict[str, Any]) -> tuple[list[int], list[Reading]]:

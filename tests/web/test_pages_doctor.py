@@ -78,3 +78,17 @@ def test_before_it_is_examined_the_page_says_so_and_chosen_columns_count(
     assert "is no column" in client.get(f"/data/{dataset_id}/doctor?text=nope").text
     findings(client, dataset_id, "?text=label&label=text")
     assert "label → text" in client.get(f"/data/{dataset_id}?text=label&label=text").text
+
+
+def test_what_reading_found_is_not_told_twice(client: TestClient, upload: Upload) -> None:
+    rows = "".join(
+        f"{text},{label},{'' if at == 3 else 'web'}\n" for at, (text, label) in enumerate(labelled(60))
+    )
+    content = f"text,label,source\n{rows},pos,web\nan unlike text,POS,web\n"
+    view = upload(content)
+    assert {one["where"] for one in view["problems"]} == {"column text", "column label", "column source"}
+    findings(client, view["id"])
+    page = client.get(f"/data/{view['id']}").text
+    assert "Nothing in text" in page and "One label, several spellings" in page
+    assert page.count("What reading found") == 1 and "<b>column source</b>" in page
+    assert "<b>column text</b>" not in page and "<b>column label</b>" not in page

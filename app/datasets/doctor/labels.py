@@ -37,7 +37,11 @@ class SmallClasses(Check):
             return [
                 Found("no-labels", "error", "A label of its own for every row", message, rows.count, [label])
             ]
-        few = np.flatnonzero((counts < FEW) & (counts > 0))
+        # Spellings of one label are one class here: another finding merges them, and what is left then may be enough.
+        merged = _merged(rows)
+        class_of = np.array([merged.get(code, code) for code in range(len(rows.names))])
+        together = np.bincount(class_of, weights=counts, minlength=len(counts))[class_of]
+        few = np.flatnonzero((together < FEW) & (counts > 0))
         # A column where every class is small has few rows; that is said once, by the run.
         if not len(few) or len(few) == len(rows.names):
             return []

@@ -11,6 +11,15 @@ def test_a_class_with_few_rows_is_named(doctor: Doctor) -> None:
     assert "1 class has fewer than 10 rows: 'rare' (2)" in seen.found["small-classes"]["message"]
 
 
+def test_spellings_of_one_label_are_one_class(doctor: Doctor) -> None:
+    rows = labelled(60)
+    rows[1][1] = "Pos"  # merged with pos, it is a class with enough rows
+    rows += [["a rare thing that happened", "rare"], ["and once more it happened", "Rare"]]
+    seen = doctor(["text", "label"], rows)
+    assert seen.rows("small-classes") == {60, 61}
+    assert seen.rows("spellings") >= {1}
+
+
 def test_one_class_teaches_nothing(doctor: Doctor) -> None:
     seen = doctor(["text", "label"], [[text, "yes"] for text, _ in labelled(30)])
     assert seen.found["one-class"]["severity"] == "error"
