@@ -89,6 +89,10 @@ class Examiner:
             event.wait(patience)
         return self._seen(job)
 
+    def knows(self, dataset_id: str, version: int, asked: Asked) -> bool:
+        """Whether it was examined already; asks for nothing."""
+        return self._is_done(_Job(dataset_id, version, asked))
+
     def report(self, dataset_id: str, version: int, asked: Asked) -> Report:
         """What was found. Raises Conflict while that is not known, Unavailable if it failed."""
         told = self.look(dataset_id, version, asked)

@@ -12,6 +12,7 @@ from app.models.info import ModelInfo
 from app.models.learning import words_of, work
 from app.tasks import TASKS
 from app.tasks.base import Task
+from app.web.diagnosis import diagnosis_line
 from app.web.estimate import estimated_seconds, memory_bytes
 from app.web.lengths import cut_line
 from app.web.render import count, duration
@@ -23,7 +24,7 @@ STRATEGY: TypeAdapter[Any] = TypeAdapter(Strategy)
 
 @dataclass(frozen=True)
 class Will:
-    """`lines`: {"name", "value"} in their order. `stack`: None where nothing is known of the model's blocks."""
+    """`lines`: {"name", "value"} in their order, one with "href". `stack`: None where nothing is known of the model's blocks."""
 
     lines: list[dict[str, str]]
     stack: Picture | None
@@ -68,7 +69,10 @@ def will_happen(services: Services, checked: dict[str, Any]) -> Will:
         if number
     ]:
         lines["left out"] = ", ".join(left_out)
-    return Will([{"name": name, "value": value} for name, value in lines.items()], drawn)
+    told = [{"name": name, "value": value} for name, value in lines.items()]
+    if diagnosis := diagnosis_line(services, checked["spec"]):
+        told.append({"name": "data doctor", **diagnosis})
+    return Will(told, drawn)
 
 
 def _time(services: Services, checked: dict[str, Any], model: ModelInfo | None) -> str:

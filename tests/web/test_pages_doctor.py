@@ -92,3 +92,18 @@ def test_what_reading_found_is_not_told_twice(client: TestClient, upload: Upload
     assert "Nothing in text" in page and "One label, several spellings" in page
     assert page.count("What reading found") == 1 and "<b>column source</b>" in page
     assert "<b>column text</b>" not in page and "<b>column label</b>" not in page
+
+
+def test_the_form_of_a_run_says_what_the_doctor_found(client: TestClient, upload: Upload) -> None:
+    dataset_id = upload(MESSY)["id"]
+    findings(client, dataset_id)
+    form = client.get("/runs/new", params={"dataset": dataset_id, "look": "1"}).text
+    found = re.search(r'<td>data doctor</td><td><a href="([^"]*)">([^<]*)</a>', form)
+    assert found is not None and found[1] == f"/data/{dataset_id}#doctor"
+    opened = [
+        one for one in findings(client, dataset_id)["findings"] if one["severity"] in ("error", "warning")
+    ]
+    assert found[2] == f"1 must be mended, {len(opened) - 1} worth a look"
+    for one in opened:
+        client.post(f"/data/{dataset_id}/mark", data={"finding": one["id"]})
+    assert "data doctor" not in client.get("/runs/new", params={"dataset": dataset_id, "look": "1"}).text
