@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.side_jobs import LostJob
 from app.core.spec import RunSpec
+from app.models.catalog import ModelCatalog
+from app.models.finished import finished_run
 from app.models.starter import STARTER
 from app.models.starter import TITLE as STARTER_TITLE
 from app.tasks import suspects, task
@@ -45,7 +47,7 @@ MOST_KEPT = 5_000
 MOST_SECONDS = 1200.0  # that the pre-trained model may read
 ANSWERED = 512  # rows between two looks at the progress
 # What share of the whole each part of the work is, about.
-WORDS, READING, HEAD, OWN = (0.0, 0.15), (0.15, 0.8), (0.8, 0.9), (0.9, 1.0)
+WORDS, CHOOSING, READING, HEAD, OWN = (0.0, 0.1), (0.1, 0.25), (0.25, 0.8), (0.8, 0.9), (0.9, 1.0)
 
 Tell = Callable[[float], None]
 
@@ -79,11 +81,12 @@ class LabelSearch:
             check = label_checks.find(session, run_id)
         self.spec = RunSpec.model_validate(run.spec)
         # Where a run began with another's model, that one may have seen these labels: the first of the chain has not.
-        root = str((bases[-1].spec if bases else run.spec)["model"])
-        self.reader = (check.model if check is not None else "") or root
-        self.title = STARTER_TITLE if self.reader == STARTER else self.reader.split(":", 1)[-1]
-        self.own_reader = self.reader == root
+        self.root = str((bases[-1].spec if bases else run.spec)["model"])
+        self.asked = check.model if check is not None else ""
         self.alone = not bases
+        self.catalog = ModelCatalog(
+            self.settings, lambda run_id: finished_run(self.database, self.files, run_id)
+        )
 
     def run(self) -> None:
         """Does it, and writes how it ended. Raises LostJob."""
@@ -126,10 +129,11 @@ class LabelSearch:
         by = ["words (TF-IDF)"]
         tell = self.said.part("comparing words", WORDS)
         opinions = [wrong_labels.cross_fitted(kind.by_words(texts), fold_of, len(names), tell)]
-        means = self._means(texts, notes)
+        reader = self.asked or self._best_reader(texts, groups, examples, names, notes)
+        means = self._means(reader, texts, notes)
         if means is not None:
-            learned = ", without what this run learned" if self.own_reader else ""
-            by.append(f"the pre-trained model {self.title}{learned}")
+            learned = ", without what this run learned" if reader == self.root else ""
+            by.append(f"the pre-trained model {title_of(reader)}{learned}")
             for at, layer in enumerate(means):
                 span = (HEAD[1] - HEAD[0]) / len(means)
                 here = (HEAD[0] + at * span, HEAD[0] + (at + 1) * span)
@@ -147,18 +151,41 @@ class LabelSearch:
         seconds = time.monotonic() - began
         return kept, Summary(rows, len(examples), likely, seconds, by, notes)
 
-    def _means(self, texts: Any, notes: list[str]) -> npt.NDArray[np.float32] | None:
+    def _best_reader(
+        self, texts: Any, groups: list[str], examples: Examples, names: list[str], notes: list[str]
+    ) -> str:
+        """The pre-trained model that reads these texts best."""
+        from worker import readers
+        from worker.label_kinds import Kind, kind_of
+
+        several, labels = task(self.spec.task).labels_a_row == "several", examples["label"]
+
+        def kind_of_rows(rows: Sequence[int]) -> Kind:
+            return kind_of(several, [labels[row] for row in rows], names)
+
+        asked = readers.candidates(self.catalog, self.root)
+        tell = self.said.part("trying who reads these texts best", CHOOSING)
+        assert self.spec.max_length is not None
+        choice = readers.best(
+            asked, self.catalog, texts, groups, kind_of_rows, len(names), self.spec.max_length, tell
+        )
+        if len(choice.surprise) > 1:
+            of = ", ".join(f"{title_of(one)} {loss:.2f}" for one, loss in choice.surprise.items())
+            notes.append(
+                f"Of the pre-trained models here {title_of(choice.reader)} reads these texts best (log loss on "
+                f"{min(readers.TRIED_ROWS, len(texts))} rows: {of})."
+            )
+        return choice.reader
+
+    def _means(self, reader: str, texts: Any, notes: list[str]) -> npt.NDArray[np.float32] | None:
         """What the pre-trained model says of the texts; None with a note why it was not asked."""
-        from app.models.catalog import ModelCatalog
-        from app.models.finished import finished_run
         from app.models.hub import fetch
         from worker.frozen_means import TooSlow, frozen_means
 
-        tell = self.said.part(f"reading the texts with {self.title}", READING)
-        catalog = ModelCatalog(self.settings, lambda run_id: finished_run(self.database, self.files, run_id))
+        tell = self.said.part(f"reading the texts with {title_of(reader)}", READING)
         assert self.spec.max_length is not None
         try:
-            folder = fetch(catalog.find(self.reader, ask_hub=False), log.info, offline=True)
+            folder = fetch(self.catalog.find(reader, ask_hub=False), log.info, offline=True)
             return frozen_means(folder, texts, self.spec.max_length, MOST_SECONDS, tell)
         except TooSlow as slow:
             notes.append(
@@ -221,6 +248,10 @@ class LabelSearch:
                 os._exit(0)
             except OperationalError as error:
                 log.warning("the database does not answer now (%s)", error)
+
+
+def title_of(model: str) -> str:
+    return STARTER_TITLE if model == STARTER else model.split(":", 1)[-1]
 
 
 def _texts(examples: Examples) -> Any:

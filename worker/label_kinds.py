@@ -36,6 +36,10 @@ class Kind(Protocol):
 
     def together(self, several: Sequence[Probabilities]) -> Probabilities: ...
 
+    def surprise(self, probabilities: Probabilities) -> float:
+        """How little they say of the labels that there are: the mean of -ln p."""
+        ...
+
     def doubts(self, probabilities: Probabilities, most: int) -> tuple[list[Doubt], int]:
         """The first `most`, the likeliest first, and how many labels are wrong by an estimate."""
         ...
@@ -55,6 +59,9 @@ class One:
 
     def by_features(self, features: Features) -> Judge:
         return wrong_labels.by_features(features, self.labels, len(self.names))
+
+    def surprise(self, probabilities: Probabilities) -> float:
+        return _surprise(probabilities[np.arange(len(self.labels)), self.labels])
 
     def doubts(self, probabilities: Probabilities, most: int) -> tuple[list[Doubt], int]:
         found = wrong_labels.likely_wrong(probabilities, self.labels)
@@ -84,6 +91,9 @@ class Several:
     def by_features(self, features: Features) -> Judge:
         return wrong_label_sets.by_features(features, self.truth)
 
+    def surprise(self, probabilities: Probabilities) -> float:
+        return _surprise(np.where(self.truth, probabilities, 1 - probabilities))
+
     def doubts(self, probabilities: Probabilities, most: int) -> tuple[list[Doubt], int]:
         found = wrong_label_sets.likely_wrong(probabilities, self.truth)
         doubts = []
@@ -99,6 +109,10 @@ class Several:
 
     def _written(self, flags: npt.NDArray[np.bool_]) -> str:
         return SEPARATOR.join(self.names[at] for at in np.flatnonzero(flags))
+
+
+def _surprise(own: Probabilities) -> float:
+    return float(-np.log(np.maximum(own, wrong_labels.FLOOR)).mean())
 
 
 def kind_of(several: bool, labels: Sequence[Any], names: list[str]) -> Kind:

@@ -6,8 +6,8 @@ are likely wrong is told by those for which another label is as probable as it i
 Equal texts share a fold: a copy would tell what a model must not know.
 
 `benchmarks/wrong_labels.py` says how well it does, with words alone, with what a frozen model says, with one layer of it and with several.
-Of 1,200 reviews with 60 wrong labels about half of the first 50 are wrong ones where the starter reads them, three quarters where MPNet
-does (of 1,060 descriptions in five classes 92 and 94 %). None of these changed that by more than the draw of the rows does: ten folds,
+Of 1,200 reviews with 60 wrong labels about half of the first 50 are wrong ones where the starter reads them, four fifths where MPNet
+does (worker/readers.py chooses; of 1,060 descriptions in five classes 92 and 94 %). None of these changed that by more than the draw of the rows does: ten folds,
 four deals of five, other strengths, characters, layers side by side, weights or temperatures by log loss, a second round without what
 was doubted most, and, in one draw, two layers tuned in each fold (minutes, not seconds).
 """

@@ -25,7 +25,7 @@ _LIFE = Life(
 
 def request(session: Session, run_id: str, now: float, model: str = "") -> LabelCheck:
     """Queues a search, or one that is over once more; one that waits or runs stays as it is. `model`: who reads the texts, "" for
-    the model that the run began with. Raises NotFound, Conflict."""
+    the pre-trained model that reads them best. Raises NotFound, Conflict."""
     run = runs.get(session, run_id)
     if run.state != "succeeded":
         raise Conflict(f"The run has {run.state}: only a run that succeeded can say which labels are wrong.")

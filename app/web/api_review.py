@@ -50,7 +50,7 @@ def search(
         str,
         Query(
             max_length=200,
-            description="an encoder of this machine that reads the texts instead of the run's own",
+            description="an encoder of this machine that reads the texts; empty: the one that reads them best",
         ),
     ] = "",
 ) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def can_search(run: dict[str, Any]) -> bool:
 
 
 def search(services: Services, run_id: str, model: str = "") -> dict[str, Any]:
-    """Queues a search, or one more. `model`: one of `readers`, to read the texts; "" for the model that the run began with.
+    """Queues a search, or one more. `model`: one of `readers`, to read the texts; "" for the one that reads them best.
     Raises NotFound, Invalid, Conflict."""
     there = [one["id"] for one in readers(services)] if model else []
     if model and model not in there:

@@ -93,7 +93,8 @@ def test_pairs_are_judged_too_and_without_the_pre_trained_model_the_summary_says
     run = real_runs.train(dataset=dataset, task="pair", columns=columns, epochs=1)
     assert settings.models_dir is not None
     (settings.models_dir / "tiny" / "model.safetensors").unlink()
-    request(database, run.id)
+    with database.write() as session:
+        label_checks.request(session, run.id, 1.0, "local:tiny")
 
     assert LabelJobs(settings).once()
 

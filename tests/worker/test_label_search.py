@@ -31,9 +31,9 @@ def test_a_run_of_a_chain_is_judged_by_the_pre_trained_model_at_its_begin_alone(
     settings: Settings, chain: tuple[str, str]
 ) -> None:
     first, second = (LabelSearch(settings, run, 1) for run in chain)
-    assert (first.reader, first.alone) == ("starter", True)
+    assert (first.root, first.alone) == ("starter", True)
     # The model of the first may have learned from rows that the second holds back.
-    assert (second.reader, second.alone) == ("starter", False)
+    assert (second.root, second.alone) == ("starter", False)
 
 
 def test_of_too_many_rows_some_are_drawn_that_stay_together_with_their_labels() -> None:
