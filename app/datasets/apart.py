@@ -1,59 +1,56 @@
-"""Reading in a process of its own, for formats whose reader nobody can bound: python -m app.datasets.apart, asked on stdin.
+"""Reading in a process of its own: python -m app.datasets.apart, asked on stdin.
 
 A few kilobytes of Parquet may say that one cell is a list of a billion numbers, and pyarrow makes it before anybody can
-look at it. Here that takes the memory which this process may have and no more, and what ends it leaves the server alone.
+look at it; a workbook has its texts in one list, a line of JSON has millions of small values. Here that takes the memory
+which this process may have and no more, and what ends it leaves the server alone.
 """
 
 import contextlib
 import json
 import os
 import resource
+import selectors
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from app.core.errors import Invalid
 from app.datasets import signatures
 from app.datasets.options import ReadOptions
-from app.datasets.packed import Member
+from app.datasets.packed import Member, unpacked_size
 from app.datasets.rows import PART_FILE
 
 if TYPE_CHECKING:
     from app.datasets.ingest import Ingested
 
 MEMORY = 2 * 2**30
-_LARGE = 16 * 2**20
+# Of JSON each byte may become fifty in memory; XML may say its entities a hundred times.
+_SMALL = 2**20
+_SMALL_WORKBOOK = 2**18
+_TICK_SECONDS = 0.5
 GONE = 3  # the exit status when who asked has gone
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def is_wanted(members: Sequence[Member]) -> bool:
-    """Whether one of them is Parquet, and large or with lists in it: of others a file is read before a process has begun."""
-    return any(
-        _is_parquet(path) and (path.stat().st_size > _LARGE or _is_nested(path))
-        for path in (member.path for member in members)
-    )
+    """Whether one of them may take much memory: Parquet, a workbook that is not small, a text that is not.
+
+    What is small is read before a process has begun.
+    """
+    return any(_may_be_large(member.path) for member in members)
 
 
-def _is_parquet(path: Path) -> bool:
+def _may_be_large(path: Path) -> bool:
     with path.open("rb") as file:
-        return signatures.kind_of(file.read(16)) == "parquet"
-
-
-def _is_nested(path: Path) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pyarrow.types import is_nested
-
-    try:
-        return any(is_nested(field.type) for field in pq.read_schema(path))
-    except (pa.ArrowException, OSError, ValueError):
-        return False  # its reader says what is wrong
+        kind = signatures.kind_of(file.read(16))
+    if kind == "zip":
+        return unpacked_size(path) > _SMALL_WORKBOOK
+    return kind == "parquet" or path.stat().st_size > _SMALL
 
 
 def read(
@@ -91,10 +88,15 @@ def read(
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(asked).encode() + b"\n")
                 process.stdin.flush()
-            for line in process.stdout:
+            done = 0
+            for line in _lines(process.stdout):
+                if line is None:
+                    progress(done)  # a long silence must not keep a data set from being deleted
+                    continue
                 told = json.loads(line)
                 if "read" in told:
-                    progress(told["read"])
+                    done = told["read"]
+                    progress(done)
                 elif "done" in told:
                     return Ingested(**told["done"])
                 elif "refused" in told:
@@ -114,12 +116,27 @@ def read(
     raise too_much()
 
 
+def _lines(told: IO[bytes]) -> Iterator[bytes | None]:
+    """Each line as it comes, and None when there was none for a while."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(told, selectors.EVENT_READ)
+        begun = b""
+        while True:
+            if not waiting.select(_TICK_SECONDS):
+                yield None
+            elif piece := os.read(told.fileno(), 2**16):
+                *whole, begun = (begun + piece).split(b"\n")
+                yield from whole
+            else:
+                return
+
+
 def too_much(row: int | None = None) -> Invalid:
     """`row`: where reading needed more memory than it may have."""
     where = f"row {row:,}" if row else "the file"
     return Invalid(
         f"Reading {where} takes too much memory, or it is damaged. Save the file again with smaller "
-        "cells and row groups, or as CSV.",
+        "cells (of Parquet, with smaller row groups too), or as CSV.",
         [{"where": where, "message": "takes too much memory"}] if row else [],
         kind="file",
     )
@@ -140,6 +157,10 @@ def main() -> None:
     end_with_asker()
     with contextlib.suppress(ValueError, OSError):  # a system without that limit
         resource.setrlimit(resource.RLIMIT_DATA, (asked["memory"], resource.RLIM_INFINITY))
+    with contextlib.suppress(
+        OSError
+    ):  # a machine with less memory than that: Linux ends this process, and no other
+        Path("/proc/self/oom_score_adj").write_text("1000")
     from app.datasets.ingest import read_members
 
     try:

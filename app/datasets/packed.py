@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from app.core.errors import Invalid
 from app.core.files import RESERVE, megabytes
@@ -31,7 +31,7 @@ MAX_RATIO = 200
 _SURELY_SMALL = 256 * 2**20
 MAX_UNPACKED = 64 * 2**30
 MAX_MEMBERS = 10_000
-MAX_DIRECTORY = 16 * 2**20
+MAX_DIRECTORY = 4 * 2**20
 _CHUNK = 2**20
 _LOOK_AT_DISK_EVERY = 64 * 2**20
 # Of the whole work; the rest is reading.
@@ -90,23 +90,36 @@ def unpacked(
 
 
 def is_workbook(path: Path) -> bool:
-    """Whether a zip is an .xlsx."""
-    _refuse_endless(path)
+    """Whether a zip is an .xlsx. Raises Invalid for one with an endless list of files."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:
             return _WORKBOOK in archive.namelist()
     except _BROKEN:
         return False
 
 
-def _refuse_endless(path: Path) -> None:
-    """zipfile reads the whole list of files into memory, so that list is looked at first."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 65_557))
-        tail = file.read()
-    end = tail.rfind(b"PK\x05\x06")
-    if end >= 0 and int.from_bytes(tail[end + 12 : end + 16], "little") > MAX_DIRECTORY:
-        raise Invalid(_TOO_MANY, kind="file")
+def unpacked_size(path: Path) -> int:
+    """How many bytes the members of a zip say they have, which zipfile holds them to; 0 for a damaged one."""
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:
+            return sum(info.file_size for info in archive.infolist())
+    except _BROKEN:
+        return 0
+
+
+class _Bounded:
+    """A zip file whose list of files is refused if it is long: zipfile reads it whole before anybody can count."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_DIRECTORY:  # without a size it reads the last 64 KB of a file
+            raise Invalid(_TOO_MANY, kind="file")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _Unpacker:
@@ -132,7 +145,7 @@ class _Unpacker:
 
     def of_zip(self, name: str) -> list[Member]:
         try:
-            with self._original.open("rb") as file, zipfile.ZipFile(file) as archive:
+            with self._original.open("rb") as file, zipfile.ZipFile(_Bounded(file)) as archive:
                 chosen = _choose(archive, name)
                 for number, (info, _) in enumerate(chosen):
                     with archive.open(info) as stream:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.datasets import apart
 from app.datasets.readers import json_rows, source
 
 from .conftest import Bench, failure, warnings
@@ -244,6 +245,7 @@ def test_the_reader_tells_how_far_it_is_and_can_be_stopped(
     from app.datasets.options import ReadOptions
 
     monkeypatch.setattr(json_rows, "_TELL_EVERY", 2**20)
+    monkeypatch.setattr(apart, "_SMALL", 2**30)  # in this process
     path = bench.files.root / "big.jsonl"
     row = json.dumps({"text": "some words of a text " * 20}) + "\n"
     path.write_text(row * (5 * 2**20 // len(row)))

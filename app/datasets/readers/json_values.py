@@ -17,6 +17,7 @@ class Refused(Exception):
 class Number(float):
     """A number with a fraction or exponent, as it was written: 1.50 is not 1.5 to its author."""
 
+    __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> "Number":

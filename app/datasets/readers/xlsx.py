@@ -1,7 +1,7 @@
 """An Excel workbook: one of its sheets as a table, row by row.
 
 Cells are what Excel shows without its formats: 3 for 3,00 €, 2024-05-31 for a date, true or false, the last value of a
-formula. openpyxl keeps one list of all texts in memory, so its size is looked at first.
+formula. All texts of a workbook lie in one list in memory, so its size is looked at first.
 """
 
 import datetime
@@ -9,9 +9,10 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from app.core.errors import HeadstartError, Invalid
 from app.core.files import megabytes
@@ -20,10 +21,8 @@ from app.datasets.findings import Finding, warning
 from app.datasets.options import ReadOptions
 from app.datasets.profile import Profile
 from app.datasets.readers.csv_table import CsvTable
-from app.datasets.readers.source import Block, in_blocks
-
-if TYPE_CHECKING:
-    from openpyxl.workbook import Workbook
+from app.datasets.readers.source import MAX_CELL, Block, in_blocks, too_long
+from app.datasets.readers.workbook import Book, Sheet, open_book, unescaped
 
 MAX_TEXTS = 128 * 2**20  # of sharedStrings.xml
 MAX_SHEET = 4 * 2**30
@@ -43,23 +42,21 @@ Row = tuple[list[str], int]
 def open_workbook(path: Path, options: ReadOptions) -> "SheetTable":
     """Raises Invalid for a workbook that is damaged, too big, without rows, or without the sheet that was asked for."""
     _bounded(path)
-    from openpyxl import load_workbook
-
     file = path.open("rb")  # by its path openpyxl would refuse a name without .xlsx
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and extensions, which are not read
-            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            book = open_book(file)
         return _table(book, file, options)
     except BaseException as error:
         file.close()
-        if isinstance(error, Exception) and not isinstance(error, HeadstartError):
+        if isinstance(error, Exception) and not isinstance(error, (HeadstartError, MemoryError)):
             raise _damaged() from error  # each part of openpyxl has exceptions of its own for what is damaged
         raise
 
 
-def _table(book: "Workbook", file: IO[bytes], options: ReadOptions) -> "SheetTable":
-    names = [sheet.title for sheet in book.worksheets]
+def _table(book: Book, file: IO[bytes], options: ReadOptions) -> "SheetTable":
+    names = [sheet.title for sheet in book.sheets]
     if options.sheet is not None and options.sheet not in names:
         raise Invalid(
             f"The workbook has no sheet {options.sheet!r}; there are: {', '.join(names[:20])}.",
@@ -68,17 +65,18 @@ def _table(book: "Workbook", file: IO[bytes], options: ReadOptions) -> "SheetTab
         )
     filled: list[SheetRows] = []
     # A hidden sheet holds lists for others to choose from: it is read only where it is asked for, or there is no other.
-    for sheet in sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
+    for sheet in sorted(book.sheets, key=lambda sheet: sheet.hidden):
         if options.sheet in (None, sheet.title):
-            rows = SheetRows(file, sheet)
+            rows = SheetRows(file, book, sheet, _LOOKED_AT if not filled else 1)
             if rows.beginning:
                 filled.append(rows)
     if not filled:
         raise Invalid(
-            "The workbook has no rows: its sheets are empty. Choose one with a table.", kind="no_rows"
+            "The workbook has no rows: its sheets are empty, or charts. Choose one with a table.",
+            kind="no_rows",
         )
     others = [rows.title for rows in filled[1:]]
-    return SheetTable(filled[0], options, others)
+    return SheetTable(filled[0], options, others, book.unstyled)
 
 
 class SheetRows:
@@ -87,21 +85,15 @@ class SheetRows:
     Cells right of the first row's last one are ragged rows; missing ones are empty.
     """
 
-    def __init__(self, file: IO[bytes], sheet: Any) -> None:
+    def __init__(self, file: IO[bytes], book: Book, sheet: Sheet, looked_at: int) -> None:
         self.ragged = self.trailing = 0
         self.ragged_rows: list[tuple[int, int]] = []
         self.title = sheet.title
-        self._file, self._sheet = file, sheet
+        self._file, self._book, self._sheet = file, book, sheet
         self._size = os.fstat(file.fileno()).st_size
-        self._total = max(1, sheet.max_row or 1)
-        sheet.reset_dimensions()  # what the file says of its size need not be true
-        self._number = 0
+        self._share = 0.0
         self._rows = self._filled()
-        self.beginning: list[Row] = []
-        for row in self._rows:
-            self.beginning.append(row)
-            if len(self.beginning) == _LOOKED_AT:
-                break
+        self.beginning: list[Row] = list(islice(self._rows, looked_at))
         self._left = self._empty_columns()
         self.beginning = [(cells[self._left :], number) for cells, number in self.beginning]
         self._next = 0
@@ -115,8 +107,8 @@ class SheetRows:
 
     @property
     def bytes_read(self) -> int:
-        """A guess by the share of the rows."""
-        return int(self._size * min(1.0, self._number / self._total))
+        """A guess by the share of the sheet."""
+        return int(self._size * min(1.0, self._share))
 
     @property
     def titles(self) -> int:
@@ -161,33 +153,36 @@ class SheetRows:
         return cells[self._left :], number
 
     def _filled(self) -> Iterator[Row]:
+        number = 0
         try:
-            for number, values in enumerate(self._sheet.iter_rows(values_only=True), 1):
-                self._number = number
+            for number, values in self._book.rows(self._sheet, self._read):
                 if number > MAX_ROWS:
                     raise Invalid(
                         f"The sheet {self.title!r} goes on behind row {MAX_ROWS:,}, where Excel's sheets end. {_CSV}",
                         kind="file",
                     )
-                if len(values) > _MAX_WIDTH:
+                if values and max(values) > _MAX_WIDTH:
                     raise Invalid(
-                        f"Row {number} has {len(values):,} columns, and Excel's sheets have at most {_MAX_WIDTH:,}. {_CSV}",
+                        f"Row {number} has {max(values):,} columns, and Excel's sheets have at most {_MAX_WIDTH:,}. {_CSV}",
                         kind="file",
                     )
-                cells = [as_text(value) for value in values]
-                while cells and not cells[-1].strip():
-                    cells.pop()
-                if cells:
-                    yield cells, number
-        except HeadstartError:
+                found = {column: as_text(value) for column, value in values.items()}
+                if any(len(text) > MAX_CELL for text in found.values()):
+                    raise too_long(f"row {number}", "has a cell that is longer")
+                if width := max((column for column, text in found.items() if text.strip()), default=0):
+                    yield _in_columns(found, width), number
+        except (HeadstartError, MemoryError):
             raise
         except Exception as error:
-            raise _damaged(self._number + 1) from error
+            raise _damaged(number + 1) from error
+
+    def _read(self, share: float) -> None:
+        self._share = share
 
     def uncounted(self) -> int:
         """How many cells have a formula whose result is not in the file."""
         found, rest = 0, b""
-        with zipfile.ZipFile(self._file) as archive, archive.open(self._sheet._worksheet_path) as xml:
+        with zipfile.ZipFile(self._file) as archive, archive.open(self._sheet.path) as xml:
             while piece := xml.read(_PIECE):
                 text = rest + piece
                 found += len(_UNCOUNTED.findall(text))
@@ -201,8 +196,8 @@ class SheetRows:
 class SheetTable(CsvTable):
     """A table whose rows are those of a sheet. `others`: sheets that have rows too and were not read."""
 
-    def __init__(self, rows: SheetRows, options: ReadOptions, others: list[str]) -> None:
-        self._sheet, self._sheet_rows, self._others = rows.title, rows, others
+    def __init__(self, rows: SheetRows, options: ReadOptions, others: list[str], unstyled: bool) -> None:
+        self._sheet, self._sheet_rows, self._others, self._unstyled = rows.title, rows, others, unstyled
         super().__init__(rows, None, options, 0 if options.header is not None else rows.titles)
 
     def warnings(self, profile: Profile) -> list[Finding]:
@@ -214,6 +209,14 @@ class SheetTable(CsvTable):
                     f"sheet {self._sheet}",
                     f"{what} without a result in the file, so they are empty here. Open the workbook in Excel, save it, and "
                     "upload it again.",
+                )
+            )
+        if self._unstyled:
+            found.append(
+                warning(
+                    f"sheet {self._sheet}",
+                    "The workbook's formats can't be read, so a date is the number of its day here. If there are dates, save the "
+                    "sheet as CSV (UTF-8) and upload that.",
                 )
             )
         if self._others:
@@ -234,12 +237,21 @@ class SheetTable(CsvTable):
         return "Remove what stands right of the table, or read the file again without these rows."
 
 
+def _in_columns(found: Mapping[int, str], width: int) -> list[str]:
+    """Quick for a row with one cell, far to the right."""
+    cells = [""] * width
+    for column, text in found.items():
+        if column <= width:
+            cells[column - 1] = text
+    return cells
+
+
 def as_text(value: Any) -> str:
     """A cell's value as it would stand in a CSV."""
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
+        return unescaped(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime.datetime):
