@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.core.errors import Invalid
+from app.datasets.encoding_guess import best_first, sample
 from app.datasets.options import codec_name
 from app.datasets.unmarked import wide_codec
 
 HEAD_BYTES = 256 * 1024
-_SAMPLE_BYTES = 64 * 1024
-_SCAN_BYTES = 256 * 2**20
-_CONTEXT = 60
-_NON_ASCII = re.compile(rb"[\x80-\xff]")
 _SPECIAL = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
-_KANA = re.compile("[\u3041-\u30ff]")
 _REPLACED = re.compile("\ufffd")
 _BAD = re.compile(r"[\udc80-\udcff]")
 
@@ -32,32 +28,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What spreadsheets and databases of the last thirty years wrote. Without this list charset-normalizer takes
-# short texts for EBCDIC or DOS code pages. The first of several equally good ones wins, so the order is by use.
-# Short French texts are less odd to charset-normalizer in the Baltic code page than in their own (0.00 against 0.07
-# of chaos). Files in the former are far rarer, so it has to be ahead by more; Baltic texts are then guessed wrongly
-# more often, with the warning that every guess has.
-_HANDICAP = {"cp1257": 0.075}
-_PLAUSIBLE = (
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "cp932",
-    "gb18030",
-    "big5",
-    "cp949",
-    "euc_jp",
-    "cp1253",
-    "cp1254",
-    "cp1255",
-    "cp1256",
-    "cp1257",
-    "koi8_r",
-    "iso8859_2",
-    "cp850",
-    "mac_roman",
-)
-_JAPANESE = ("cp932", "euc_jp")
 _NAMES = {
     "utf-8": "UTF-8",
     "utf-8-sig": "UTF-8",
@@ -181,7 +151,7 @@ class _Mixed:
 
 def guesses_for(path: Path) -> list[Encoding]:
     """The encodings that the file's special characters speak for, best first."""
-    return [Encoding(codec, guessed=True) for codec in _guesses(_sample(path))]
+    return [Encoding(codec, guessed=True) for codec in best_first(sample(path))]
 
 
 def require(path: Path, encoding: Encoding) -> None:
@@ -229,63 +199,6 @@ def nul_found(path: Path, encoding: Encoding) -> Invalid:
         [{"where": f"line {line}", "message": "has a NUL byte"}],
         kind="file",
     )
-
-
-def _guesses(sample: bytes) -> list[str]:
-    from charset_normalizer import from_bytes
-
-    matches = list(from_bytes(sample, cp_isolation=list(_PLAUSIBLE), threshold=0.5))
-    # charset-normalizer's own order leaves ties to chance; among equals the more usual encoding wins. It also takes
-    # Japanese for Korean, although only Japanese has kana.
-    ranked = sorted(
-        matches,
-        key=lambda match: (
-            not (match.encoding in _JAPANESE and _mostly_kana(str(match))),
-            round(match.chaos + _HANDICAP.get(match.encoding, 0.0), 2),
-            -round(match.coherence, 1),
-            _PLAUSIBLE.index(match.encoding),
-        ),
-    )
-    found = [_usual_twin(match.encoding, sample) for match in ranked]
-    return list(dict.fromkeys([*(codec_name(name) for name in found), "cp1252"]))
-
-
-def _mostly_kana(text: str) -> bool:
-    return len(_KANA.findall(text)) > 0.25 * len(_SPECIAL.findall(text))
-
-
-def _usual_twin(encoding: str, sample: bytes) -> str:
-    """Windows-1252 in place of an encoding that gives the very same characters here."""
-    try:
-        same = sample.decode("cp1252") == sample.decode(encoding)
-    except UnicodeDecodeError:
-        return encoding
-    return "cp1252" if same else encoding
-
-
-def _sample(path: Path) -> bytes:
-    """The surroundings of the file's non-ASCII bytes: the head alone may be plain ASCII."""
-    pieces: list[bytes] = []
-    size = 0
-    with path.open("rb") as file:
-        while size < _SAMPLE_BYTES and file.tell() < _SCAN_BYTES and (chunk := file.read(2**20)):
-            position = 0
-            while size < _SAMPLE_BYTES and (found := _NON_ASCII.search(chunk, position)):
-                # From and to a line end or space, so that no multi-byte character is cut.
-                begin = max(
-                    chunk.rfind(b" ", position, found.start()), chunk.rfind(b"\n", position, found.start())
-                )
-                begin = max(begin + 1, position, found.start() - _CONTEXT)
-                end = _word_end(chunk, found.end() + _CONTEXT)
-                pieces.append(chunk[begin:end])
-                size += end - begin + 1
-                position = end
-    return b"\n".join(pieces)
-
-
-def _word_end(chunk: bytes, position: int) -> int:
-    ends = [end for mark in (b" ", b"\n") if (end := chunk.find(mark, position, position + 400)) >= 0]
-    return min(ends, default=min(len(chunk), position + 400))
 
 
 def _lines(path: Path, codec: str, errors: str) -> Iterator[tuple[int, str]]:

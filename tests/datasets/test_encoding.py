@@ -13,6 +13,8 @@ TEXTS = {
     "Polish": ("Bardzo dobra książka, polecam. Źle wykonane, nie działa, szkoda pieniędzy", "cp1250"),
     "Russian": ("Очень хороший фильм, всем советую посмотреть", "cp1251"),
     "Russian of old": ("Очень хороший фильм, всем советую посмотреть", "koi8-r"),
+    "Russian in capitals": ("ВЕРНИТЕ ДЕНЬГИ ЗА ЗАКАЗ", "cp1251"),
+    "a little Russian of old": ("Доставка задержалась, номер выслан", "koi8-r"),
     "Greek": ("Πολύ καλή ταινία, την προτείνω σε όλους", "cp1253"),
     "Japanese": ("とても良い映画でした。みんなにおすすめします。", "cp932"),
     "Chinese": ("这部电影非常好，推荐给大家。质量很差，不值这个价钱。", "gb18030"),

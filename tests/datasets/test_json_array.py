@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.datasets.encoding import Encoding
-from app.datasets.readers import json_array
+from app.datasets.readers import json_text
 from app.datasets.readers.json_array import JsonArray
 
 from .conftest import Bench, failure, warnings
@@ -60,7 +60,7 @@ def test_rows_may_lie_across_the_pieces_that_are_read(
         encoding="utf-8",
         newline="\r\n",
     )
-    monkeypatch.setattr(json_array, "CHUNK", chance.randint(1, 50))
+    monkeypatch.setattr(json_text, "CHUNK", chance.randint(1, 50))
     table = JsonArray(path, Encoding("utf-8-sig"), lambda _: None)
     texts = [cell for block in table.blocks() for cell in block.columns[0]]
     table.close()
@@ -131,7 +131,10 @@ def test_a_list_under_a_key_is_told_from_a_cell(bench: Bench, content: str, rows
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('{"train": [{"a": 1}], "test": [{"a": 2}]}', "rows under two keys, 'train' and 'test'"),
+        ('{"good": [{"a": 1}], "bad": [{"a": 2}]}', "rows under two keys, 'good' and 'bad'"),
+        ('{"train": [{"a": 1}], "dev": [{"a": 1}], "val": [{"a": 2}]}', "two keys, 'train' and 'val'"),
+        ('{"dev": [{"a": 1}], "test": [{"a": 2}]}', "none to train on"),
+        ('{"train": [{"split": 1}], "test": [{"a": 2}]}', "The rows have the key 'split'"),
         ('{"data": [{"a": 1}, {"a": 2}]', "its last } is missing"),
         ('{"data": [{"a": 1}, {"a": 2', "its last ] is missing"),
         ('{"data": [{"a": 1}] "more": 2}', "a comma or } is needed before '\"'"),
@@ -151,3 +154,17 @@ def test_a_broken_object_around_the_rows_is_refused_with_the_place(
 def test_an_object_without_rows_is_no_list(bench: Bench) -> None:
     kind, message = failure(bench.read('{"text": "a", "tags": ["x"]}', "a.json", format="json"))
     assert kind == "json" and "no list of objects under one of its keys" in message
+
+
+def test_lists_that_are_called_train_and_test_are_parts(bench: Bench) -> None:
+    content = {"version": 1, "Train": [{"a": 1}, {"a": 2, "b": 3}], "dev": [], "test": [{"a": 4}]}
+    view = bench.read(json.dumps(content, indent=1), "a.json")
+    assert view["columns"] == ["a", "b", "split"]
+    assert bench.column(view, "split") == ["train", "train", "test"]
+    assert bench.column(view, "b") == ["", "3", ""]
+    assert view["options"]["files"] == [
+        {"name": "Train", "part": "train", "rows": 2},
+        {"name": "test", "part": "test", "rows": 1},
+    ]
+    told = "rows: The rows are the lists under the keys 'Train' and 'test', and the column split says which; what stands"
+    assert warnings(view)[0].startswith(told)
