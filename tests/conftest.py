@@ -4,6 +4,8 @@ import os
 
 # Two files run at a time, each with tiny models: threads of torch beside each other only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nor does each of the processes that tests start have to compile our modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.core.spec import RunSpec, parse_spec
 from app.core.tables import Dataset, DatasetVersion
+from tests import forking
 
 
 class TurnedClock:
@@ -38,6 +41,18 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HEADSTART_") and name != "HEADSTART_CHROMIUM":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_starts() -> Iterator[None]:
+    with forking.quick_starts():
+        yield
+
+
+@pytest.fixture
+def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is forked in this test: see tests/forking.py."""
+    monkeypatch.setattr(forking, "SERVED", ())
 
 
 @pytest.fixture

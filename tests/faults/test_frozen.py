@@ -20,6 +20,7 @@ from worker.supervisor import Supervisor
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_a_frozen_trainer_is_ended_and_the_run_goes_on(folder: Faulty, same: Same) -> None:
     impatient = Supervisor(folder.settings, keep_warm=False, patience=9.0)
     folder.runs.supervisor = impatient

@@ -227,6 +227,7 @@ def test_a_file_without_any_input_says_so(settings: Settings, database: Database
     assert "No row has an input in the column 'text'" in view(database, where)["error"]["message"]
 
 
+@pytest.mark.usefixtures("real_starts")  # the process is found by its command line
 def test_a_killed_process_is_taken_up_again(
     settings: Settings, database: Database, files: Files, add: Add
 ) -> None:

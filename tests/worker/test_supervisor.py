@@ -115,6 +115,7 @@ def test_a_run_ends_with_metrics_a_gapless_curve_and_a_model_that_answers(
     assert "validation" in (files.attempt(run_id, 1) / "log.txt").read_text()
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_a_killed_trainer_is_replaced_and_the_result_is_the_undisturbed_one(
     supervisor: Supervisor, launch: Launch, database: Database, files: Files
 ) -> None:
