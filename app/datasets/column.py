@@ -89,6 +89,7 @@ class ColumnProfile:
             "mean_chars": round(self.mean_chars, 1),
             "max_chars": self.max_chars,
             "numeric": self.numeric,
+            "shape": self.shape,
             "counts": None if self.counts is None else dict(_most_common(self.counts)),
         }
 

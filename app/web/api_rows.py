@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from app.core.errors import Conflict
 from app.datasets.search import Query as Wanted
+from app.web import marking
 from app.web.services import DatasetId, ServicesDep
 
 router = APIRouter(prefix="/api/datasets/{dataset_id}/rows", tags=["data sets"])
@@ -40,3 +41,20 @@ def rows(
     if changed or not wanted.is_all:
         raise Conflict("Searching is done in the current version: add edits=true.")
     return services.datasets.rows(dataset_id, offset, limit, version)
+
+
+@router.get("/{row}/entities")
+def entities(
+    dataset_id: DatasetId,
+    services: ServicesDep,
+    row: Annotated[int, Path(ge=-(2**31), lt=2**62)],
+    words: Annotated[
+        str, Query(max_length=1000, description="the column of the tokens, or of the text; as guessed")
+    ] = "",
+    marks: Annotated[
+        str, Query(max_length=1000, description="the column of the tags, or of the spans; as guessed")
+    ] = "",
+) -> dict[str, Any]:
+    """A row of a tagging data set as words and the entities among them, with the edits that are not saved yet."""
+    view = services.datasets.view(dataset_id)
+    return marking.of_row(services, view, marking.columns_of(view, words, marks), row)

@@ -1,4 +1,4 @@
-"""Pages: all rows of a data set in a table that edits, the labelling view, and the forms of both for browsers without scripts."""
+"""Pages: all rows of a data set in a table that edits, the views for labels and entities, and the forms of both for browsers without scripts."""
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -9,7 +9,7 @@ from app.core.errors import Invalid, NotFound
 from app.datasets.changes import parse_change
 from app.datasets.search import Query as Wanted
 from app.datasets.steps import parse_step
-from app.web import table
+from app.web import marking, table
 from app.web.body import FormFields
 from app.web.pages_data import redirect
 from app.web.services import DatasetId, ServicesDep
@@ -84,11 +84,35 @@ def label_texts(
     )
 
 
+@router.get("/entities")
+def entities(
+    request: Request, dataset_id: DatasetId, services: ServicesDep, words: Column = "", marks: Column = ""
+) -> Response:
+    """One text at a time, in which entities are marked."""
+    view = services.datasets.view(dataset_id)
+    columns = marking.columns_of(view, words, marks)
+    about = ((view["profile"] or {}).get("columns") or {}).get(columns.marks) or {}
+    query = urlencode({name: value for name, value in (("words", words), ("marks", marks)) if value})
+    return services.pages.render(
+        request,
+        "entities.html",
+        dataset=view,
+        setup=marking.setup(services, view, columns),
+        edits=services.edits.look(dataset_id),
+        empty=about.get("empty", 0),
+        query=query,
+        back=f"/data/{dataset_id}/entities{'?' if query else ''}{query}",
+    )
+
+
 @router.post("/column")
 def new_column(dataset_id: DatasetId, services: ServicesDep, form: FormFields) -> Response:
-    """A column for labels, where there is none yet; then on to labelling."""
+    """A column for labels or entities, where there is none yet; then on to labelling."""
     name = form.get("name", "").strip()
     services.versions.apply(dataset_id, parse_step({"kind": "column", "name": name}))
+    if form.get("for") == "entities":
+        query = {"words": form.get("words", ""), "marks": name}
+        return redirect(f"/data/{dataset_id}/entities?{urlencode(query)}")
     return redirect(f"/data/{dataset_id}/label?{urlencode({'label': name})}")
 
 

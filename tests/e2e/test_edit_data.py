@@ -1,5 +1,6 @@
 """Editing in a browser, by keyboard: a label in the table of all rows, its undo, a version; and texts labelled one at a time."""
 
+import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -209,4 +210,48 @@ def test_three_texts_are_labelled_and_two_pasted(context: BrowserContext, served
     assert labels["text number 2 of many"] == "praise" and labels["text number 5 of many"] == "question"
     assert labels["text number 8 of many"] == "complaint"
     assert labels["a first pasted text"] == "question" and labels["and a second"] == ""
+    page.close()
+
+
+def test_entities_are_marked_by_keys_and_by_drawing(context: BrowserContext, served: Served) -> None:
+    rows = [
+        {
+            "tokens": ["Ann", "Lee", "met", "Bob", "in", "Rome"],
+            "tags": ["B-PER", "I-PER", "O", "O", "O", "B-LOC"],
+        },
+        {"tokens": ["nobody", "came"], "tags": []},
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    dataset = str(served.call("PUT", "/api/datasets?name=entities.jsonl", content)["id"])
+    page = context.new_page()
+    page.goto(f"/data/{dataset}")
+    page.get_by_role("link", name="Mark entities").click()
+    words = page.locator(".words")
+    expect(words.locator("mark")).to_have_text(["Ann LeePER", "RomeLOC"])
+    for key in ("ArrowRight", "ArrowRight", "1"):  # behind the whole entity: met, then Bob
+        page.keyboard.press(key)
+    expect(words.locator("mark")).to_have_text(["Ann LeePER", "BobPER", "RomeLOC"])
+    page.keyboard.press("0")
+    expect(words.locator("mark")).to_have_count(2)
+    page.keyboard.press("Control+z")
+    expect(words.locator("mark")).to_have_count(3)
+    start, end = (words.locator(".word").nth(place).bounding_box() for place in (4, 5))
+    assert start is not None and end is not None
+    page.mouse.move(start["x"] + 3, start["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(end["x"] + 3, end["y"] + 3, steps=3)
+    page.mouse.up()
+    page.get_by_label("other or new type").fill("WHERE")
+    page.get_by_label("other or new type").press("Enter")
+    expect(words.locator("mark")).to_have_text(["Ann LeePER", "BobPER", "in RomeWHERE"])
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-place]")).to_have_text("text 2 of 2")
+    expect(words).to_contain_text("nobody came")
+    page.keyboard.press("Enter")  # without an entity
+    expect(page.locator("[data-entities]")).to_contain_text("That was the last one")
+    page.get_by_role("button", name="Save as version 2").click()
+    expect(page.locator("[data-version]")).to_have_text("version 2")
+    items = served.call("GET", f"/api/datasets/{dataset}/rows")["items"]
+    tags = [json.loads(item["cells"]["tags"] or "null") for item in items]
+    assert tags[0] == ["B-PER", "I-PER", "O", "B-PER", "B-WHERE", "I-WHERE"]
     page.close()

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.web.conftest import HOSTILE
+from tests.web.test_api_findings import findings
 
 Upload = Callable[..., dict[str, Any]]
 
@@ -94,7 +95,7 @@ def test_hostile_labels_and_columns_are_text(client: TestClient, upload: Upload)
 
 def test_fixes_wait_until_edits_are_saved(client: TestClient, upload: Upload) -> None:
     dataset = upload("text,label\n" + "the same text,a\nthe same text,a\nanother text,b\n" * 5)["id"]
-    assert client.get(f"/api/datasets/{dataset}/findings").json()["state"] == "done"
+    findings(client, dataset)
     assert "disabled" not in page(client, f"/data/{dataset}")
     client.post(f"/api/datasets/{dataset}/edits", json={"drop": [0]})
     text = page(client, f"/data/{dataset}/doctor")
