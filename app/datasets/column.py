@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ MAX_DISTINCT = 100_000
 _LONGEST_COUNTED = 1000  # characters; a longer value is no label
 _SAMPLE = 1000
 _LISTS_LOOKED_AT = 50
+_WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?", re.ASCII)
 
 # JSON lists in the cells: of texts or numbers, of objects with start and end, or only empty ones; None: no lists.
 Shape = Literal["values", "spans", "empty"] | None
@@ -54,7 +56,7 @@ class ColumnProfile:
         if empty and len(self.empty_lines) < LINES_KEPT:
             where = (line for line, cell in zip(lines, stripped, strict=True) if not cell)
             self.empty_lines += islice(where, LINES_KEPT - len(self.empty_lines))
-        self.numeric = self.numeric and _are_numbers(stripped)
+        self.numeric = self.numeric and (_are_numbers(stripped) or _have_commas(stripped))
         if self.counts is not None:
             self.counts.update(stripped)
             if len(self.counts) > MAX_COUNTED + 1 or longest > _LONGEST_COUNTED:
@@ -123,6 +125,14 @@ def _are_numbers(cells: Sequence[str]) -> bool:
     except ValueError:
         return False
     return finite and not any("_" in cell for cell in cells)  # Python alone takes 1_000 for a number
+
+
+def _have_commas(cells: Sequence[str]) -> bool:
+    """Whether they are numbers with decimal commas, as 3,5; not if all of them could part thousands, as 1,000."""
+    written = [cell for cell in cells if cell]
+    if not any("," in cell for cell in written[:1000]) or not all(map(_WITH_COMMA.fullmatch, written)):
+        return False
+    return any("," in cell and len(cell) - cell.index(",") != 4 for cell in written)
 
 
 def _most_common(counts: Counter[str]) -> list[tuple[str, int]]:

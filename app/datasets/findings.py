@@ -17,8 +17,8 @@ def warning(where: str, message: str) -> Finding:
 
 
 def lines_text(lines: Sequence[int], total: int) -> str:
-    """ "line 4", "lines 4, 9 and 12", "lines 4, 9, 12, … (the first 3 of 80)"."""
-    if total == 1:
+    """ "line 4", "lines 4, 9 and 12", "lines 4, 9, 12, … (the first 3 of 80)"; all of JSON may be "line 1"."""
+    if len(set(lines)) == 1:
         return f"line {lines[0]}"
     if total > len(lines):
         return f"lines {', '.join(map(str, lines))}, … (the first {len(lines)} of {total:,})"

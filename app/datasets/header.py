@@ -13,13 +13,16 @@ MAX_PROBLEMS = 20
 MAX_NAME = 1000
 _LONG = 100
 _WHITE = re.compile(r"[\x00-\x20\x7f-\xa0\s]+")
+# Zero-width spaces, marks of direction, soft hyphens: nobody sees them, and a name with one is another name. Joiners stay:
+# words of some languages need them.
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 _SAID = re.compile(r'"?sep=(.{1,8})"?')
 
 
 def names(cells: Sequence[str], line: int | None) -> list[str]:
-    """The columns' names, cleaned, each once: a column without a name and one whose name is taken get one of their own
+    """The columns' names, cleaned, each once: a column without a name, or with one that is taken or ours, gets one of its own
     (`renamed` tells which). Raises Invalid naming each column whose name can't be used, and where none has a name."""
-    found = [clean(cell) for cell in cells]
+    found = [not_ours(clean(cell)) for cell in cells]
     given = [any(map(str.isprintable, name)) for name in found]
     problems: list[Problem] = []
     for position, name in enumerate(found, 1):
@@ -28,8 +31,6 @@ def names(cells: Sequence[str], line: int | None) -> list[str]:
             message = "has no name: give it one"
         elif len(name) > MAX_NAME:
             message = f"has a name of {len(name):,} characters: shorten it to {MAX_NAME:,} or fewer"
-        elif name.startswith("__"):
-            message = f"is called {name[:_LONG]!r}: names that begin with two underscores are reserved, so rename it"
         if message:
             problems.append({"where": f"column {position}", "message": message})
     if problems:
@@ -65,7 +66,11 @@ def renamed(cells: Sequence[str], found: Sequence[str], line: int | None) -> lis
         if given == name:
             continue
         why = f"Is called {given[:_LONG]!r} like column {cleaned.index(given) + 1}"
-        if not any(map(str.isprintable, given)):
+        if given.startswith("__"):
+            why = (
+                f"Is called {given[:_LONG]!r}, and names that begin with two underscores are Headstart's own"
+            )
+        elif not any(map(str.isprintable, given)):
             why = "Has no name" + (" (pandas saves its index there)" if position == 1 else "")
         where = f"column {position}" if line is None else f"line {line}, column {position}"
         told.append(warning(where, f"{why}; it is called {name[:_LONG]!r} here."))
@@ -74,7 +79,12 @@ def renamed(cells: Sequence[str], found: Sequence[str], line: int | None) -> lis
 
 def clean(name: str) -> str:
     """In one line: a form that is sent back would change line ends and control characters."""
-    return _WHITE.sub(" ", name).strip().lstrip("\ufeff").strip()
+    return _WHITE.sub(" ", _INVISIBLE.sub("", name)).strip()
+
+
+def not_ours(name: str) -> str:
+    """Names that begin with two underscores are ours: pandas leaves an `__index_level_0__` in many a Parquet file."""
+    return name.lstrip("_ ") if name.startswith("__") else name
 
 
 def numbered(width: int) -> list[str]:

@@ -84,7 +84,7 @@ class Classification(Task):
         counts = Counter(examples.labels)
         if len(counts) == 1:
             only = next(iter(counts))
-            message = f"every row has the label {only!r} in column {column!r}; classification needs at least two labels"
+            message = f"every row has the label {only[:80]!r} in column {column!r}; classification needs at least two labels"
             return [{"where": "columns.label", "message": message}]
         if len(counts) > MOST_CLASSES:
             message = (

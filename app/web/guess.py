@@ -90,7 +90,7 @@ def _is_score(about: Mapping[str, Any] | None, column: str, items: Items) -> boo
     if not about or not about.get("numeric"):
         return False
     cells = [cell for item in items if (cell := (item["cells"].get(column) or "").strip())]
-    whole = all(float(cell).is_integer() for cell in cells)
+    whole = all(float(cell.replace(",", ".")).is_integer() for cell in cells)
     return bool(about["distinct"] > (MANY_NUMBERS if whole else SOME_FRACTIONS))
 
 

@@ -78,7 +78,7 @@ CASES: Cases = {
     "an index of pandas": ("a.csv", ",text,label\n0,a b,x\n", 1),
     "a name that nobody sees": ("a.csv", "\u200b,label\na b,x\n", 1),
     "a name of ten thousand letters": ("a.csv", "n" * 10_000 + "?,label\na b,x\n", "has a name of 10,001"),
-    "a name of ours": ("a.csv", "__row_id,text\n1,a\n", "column 1 is called '__row_id'"),
+    "a name of ours": ("a.csv", "__row_id,text\n1,a\n", 1),
     "a name that is a long number": ("a.csv", "9" * 10_000 + ",label\na b,x\n", "Line 1 looks like data"),
     # -- values
     "labels that mean nothing elsewhere": ("a.csv", "text,label\na b,NA\nc d,null\ne f,nan\ng h,None\n", 4),

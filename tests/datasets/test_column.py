@@ -58,13 +58,15 @@ def test_long_values_are_not_kept() -> None:
 @pytest.mark.parametrize(
     ("cells", "numeric"),
     [
+        (["1,5", "", "-0,25", "3"], True),
+        (["1,000", "2,500"], False),
+        (["1,5", "a"], False),
         (["1", "2.5", "-3e4", " 7 ", ""], True),
         (["1", "two"], False),
         (["1", "nan"], False),
         (["1", "inf"], False),
         (["1", "1e999"], False),
         (["1", "1_000"], False),
-        (["1,5"], False),
         (["", " "], False),
     ],
 )

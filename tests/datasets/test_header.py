@@ -14,11 +14,12 @@ def column(values: list[str]) -> ColumnProfile:
 
 def test_names_are_stripped_and_brought_into_one_line() -> None:
     assert header.names([" Text ", "\ufefflabel", "Ä b\tc\r\nd"], 1) == ["Text", "label", "Ä b c d"]
+    assert header.names(["te\u202ext", "la\u200bbel\u00ad"], 1) == ["text", "label"]
 
 
 def test_every_fault_is_told() -> None:
     with pytest.raises(Invalid) as caught:
-        header.names(["a", "__x", "b", "n" * 1001], 1)
+        header.names(["a", "m" * 1001, "b", "n" * 1001], 1)
     assert [problem["where"] for problem in caught.value.problems] == ["column 2", "column 4"]
     assert "One more column has a fault like that" in caught.value.message
 
@@ -37,6 +38,7 @@ def test_a_header_without_any_name_is_none() -> None:
         (["text", "text", "text_2"], ["text", "text_3", "text_2"]),
         (["", "column_1"], ["column_2", "column_1"]),
         (["a_9", "a_9"], ["a_9", "a_9_2"]),
+        (["text", "__index_level_0__", "__", "__text"], ["text", "index_level_0__", "column_3", "text_2"]),
     ],
 )
 def test_each_column_has_a_name_of_its_own(cells: list[str], found: list[str]) -> None:
@@ -44,11 +46,15 @@ def test_each_column_has_a_name_of_its_own(cells: list[str], found: list[str]) -
 
 
 def test_who_was_renamed_is_told() -> None:
-    cells = ["", "text", " Text", "text "]
+    cells = ["", "text", " Text", "text ", "__row"]
     told = header.renamed(cells, header.names(cells, 3), 3)
     assert [(one["where"], one["message"]) for one in told] == [
         ("line 3, column 1", "Has no name (pandas saves its index there); it is called 'column_1' here."),
         ("line 3, column 4", "Is called 'text' like column 2; it is called 'text_2' here."),
+        (
+            "line 3, column 5",
+            "Is called '__row', and names that begin with two underscores are Headstart's own; it is called 'row' here.",
+        ),
     ]
 
 

@@ -134,7 +134,7 @@ def test_any_table_comes_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
         ('{"a": ' + '{"a": ' * 100_000 + "1" + "}" * 100_001, "is nested too deeply"),
         ('{"a": [1e999]}', "has a list with a number that is out of range, as 1e999"),
         ('{"a": [1, Infinity]}', "has a list with a number that is out of range, as 1e999"),
-        ('{"__row_id": 1}', "has the key '__row_id': names that begin with two underscores are reserved"),
+        ('{"__": 1}', "has a key without a name"),
         ('{" ": 1}', "has a key without a name"),
     ],
 )
@@ -261,3 +261,9 @@ def test_the_reader_tells_how_far_it_is_and_can_be_stopped(
     with pytest.raises(KeyboardInterrupt):
         module.ingest(path, bench.files.root, "big.jsonl", ReadOptions(), stop)
     assert not list(bench.files.root.glob("*rows.parquet*"))
+
+
+def test_a_key_that_is_ours_names_a_column_without_its_underscores(bench: Bench) -> None:
+    view = bench.read('{"text": "a", "__id": 1}\n', "a.jsonl")
+    assert view["columns"] == ["text", "id"]
+    assert warnings(view)[0].startswith("column id: Is called '__id', and names that begin")

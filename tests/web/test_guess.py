@@ -32,6 +32,7 @@ FILES = {
     "classification": ("a.csv", table("text,label", SENTENCES, ["x", "y"] * 15)),
     "stars": ("a.csv", table("text,stars", SENTENCES, [1, 2, 3, 4, 5] * 6)),
     "score": ("a.csv", table("text,score", SENTENCES, [f"{n / 7:.3f}" for n in range(30)])),
+    "score with commas": ("a.csv", "text;score\n" + "".join(f"a text {n};{n % 7},{n}\n" for n in range(30))),
     "multilabel": ("a.csv", table("text,labels", SENTENCES, ["red|round", "red", ""] * 10)),
     "flags": ("a.csv", table("text,funny,long", SENTENCES, [0, 1] * 15, [1, 1, 0] * 10)),
     "pair": ("a.csv", table("sentence1,sentence2,label", SENTENCES, OTHERS, ["x", "y"] * 15)),
@@ -41,7 +42,12 @@ FILES = {
     "tagging": ("a.jsonl", TAGGED),
     "spans": ("a.jsonl", SPANS),
 }
-MADE_FOR = {"stars": "classification", "flags": "multilabel", "spans": "tagging"}
+MADE_FOR = {
+    "stars": "classification",
+    "score with commas": "score",
+    "flags": "multilabel",
+    "spans": "tagging",
+}
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -3,6 +3,7 @@
 from app.datasets.doctor.base import Check, Found, Rows
 
 _LEAST = 20  # rows
+_SHOWN = 10
 
 
 class Columns(Check):
@@ -22,11 +23,22 @@ class Columns(Check):
             and about["max_chars"] <= 40
             and (about["numeric"] or about["mean_chars"] == about["max_chars"])
         ]
+        about = rows.asked
+        constant = [name for name in constant if name != about.label]  # that is said of the classes
+        if about.labels != "classes":
+            numbers = [name for name in numbers if name != about.label]  # numbers to learn
+        return [*self._constant(constant, rows), *self._ids(numbers, rows)]
+
+    def _constant(self, names: list[str], rows: Rows) -> list[Found]:
+        beside = [name for name in names if name not in rows.asked.text]
         found = []
-        for name in constant:
+        if len(beside) > 1:
+            message = "columns have the same value in every row, so they tell nothing"
+            found.append(
+                _together("constant", f"{len(beside):,} columns are always the same", message, beside, rows)
+            )
+        for name in [name for name in names if name not in beside or len(beside) == 1]:
             read = name in rows.asked.text
-            if name == rows.asked.label:
-                continue  # said of the classes
             counts = self.profile[name]["counts"]  # None for lists, as tags
             value = repr(next(iter(counts))[:80]) if counts else "the same"
             found.append(
@@ -40,10 +52,18 @@ class Columns(Check):
                     columns=[name],
                 )
             )
-        for name in numbers:
-            if name == rows.asked.label and rows.asked.labels != "classes":
-                continue  # numbers to learn
-            read = name in rows.asked.text or (name == rows.asked.label and rows.asked.labels == "classes")
+        return found
+
+    def _ids(self, names: list[str], rows: Rows) -> list[Found]:
+        beside = [name for name in names if name not in rows.asked.columns]
+        found = []
+        if len(beside) > 1:
+            message = (
+                "columns have another value in each row and look like ids; they are not read for training"
+            )
+            found.append(_together("id", f"{len(beside):,} columns number the rows", message, beside, rows))
+        for name in [name for name in names if name not in beside or len(beside) == 1]:
+            read = name in rows.asked.columns
             found.append(
                 Found(
                     id=f"id-{list(self.profile).index(name) + 1}",
@@ -56,3 +76,16 @@ class Columns(Check):
                 )
             )
         return found
+
+
+def _together(id: str, title: str, message: str, names: list[str], rows: Rows) -> Found:
+    """One note for many columns: a wide table may have a thousand."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return Found(
+        id=id,
+        severity="note",
+        title=title,
+        message=f"{len(names):,} {message}: {', '.join(name[:40] for name in names[:_SHOWN])}{more}.",
+        count=rows.count,
+        columns=names[:_SHOWN],
+    )

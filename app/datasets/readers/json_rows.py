@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.errors import Invalid
 from app.datasets.findings import Finding, lines_text, warning
-from app.datasets.header import MAX_COLUMNS, clean
+from app.datasets.header import MAX_COLUMNS, clean, not_ours
 from app.datasets.profile import Profile
 from app.datasets.readers.json_values import Refused, cell, may_have_half, no_name, whole
 from app.datasets.readers.source import Block, Faults, in_blocks
@@ -79,7 +79,7 @@ class JsonRows(ABC):
             for key in found:
                 if key in keys:
                     continue
-                name = keys[key] = clean(key)
+                name = keys[key] = not_ours(clean(key))
                 if wrong := no_name(key, name, name in names):
                     faults.add(number, wrong)
                 names.add(name)
@@ -131,11 +131,19 @@ class JsonRows(ABC):
         return
 
     def warnings(self, profile: Profile) -> list[Finding]:
-        if not self._halves:
-            return []
-        lines = lines_text(self._halved, self._halves)
-        message = f"Half a character (a \\ud83d without its other half, as in an emoji that was cut) became \ufffd: {lines}."
-        return [warning("characters", message)]
+        found = [
+            warning(
+                f"column {name}",
+                f"Is called {key[:100]!r}, and names that begin with two underscores are Headstart's own.",
+            )
+            for key, name in self._columns.items()
+            if key.startswith("__")
+        ]
+        if self._halves:
+            lines = lines_text(self._halved, self._halves)
+            message = f"Half a character (a \\ud83d without its other half, as in an emoji that was cut) became \ufffd: {lines}."
+            found.append(warning("characters", message))
+        return found
 
     def used(self) -> dict[str, Any]:
         return {"format": self.format, "delimiter": None, "header": None}

@@ -123,6 +123,4 @@ def no_name(key: str, name: str, taken: bool) -> str | None:
         return f"has the key {key[:100]!r}, and another key names the column {name[:100]!r} too; rename one"
     if len(name) > MAX_NAME:
         return f"has a key of {len(name):,} characters; shorten it to {MAX_NAME:,} or fewer"
-    if name.startswith("__"):
-        return f"has the key {key[:100]!r}: names that begin with two underscores are reserved, so rename it"
     return None

@@ -114,3 +114,20 @@ def test_a_column_of_lists_that_is_always_the_same_is_told_without_them(doctor: 
     rows = [[text, label, '["O","B-X"]'] for text, label in labelled(30)]
     found = doctor(["text", "label", "tags"], rows).found["constant-3"]
     assert "Every row has the same in the column tags" in found["message"]
+
+
+def test_many_columns_that_tell_nothing_are_one_note_of_each_kind(doctor: Doctor) -> None:
+    rows = [[*row, *["x"] * 12, f"{place:04d}", f"k{place:04d}"] for place, row in enumerate(labelled(60))]
+    found = doctor(["text", "label", *(f"c{i}" for i in range(12)), "nr", "key"], rows).found
+    assert set(found) == {"constant", "id"}
+    assert found["constant"]["message"].endswith("c8, c9 and 2 more.")
+    assert "2 columns have another value in each row" in found["id"]["message"]
+
+
+def test_words_for_nothing_are_told_in_texts_and_labels(doctor: Doctor) -> None:
+    rows = labelled(60)
+    rows[3][0], rows[4][1], rows[5][1], rows[6][0] = "NULL ", "nan", "none", "none of it"
+    seen = doctor(["text", "label"], rows)
+    assert (seen.rows("no-value-1"), seen.rows("no-value-2")) == ({3}, {4})
+    assert "1 of 60 rows (2 %) say 'nan' in the column label" in seen.found["no-value-2"]["message"]
+    assert seen.report.step("no-value-2", "drop") == Drop(kind="drop", rows=[4])
