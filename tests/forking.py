@@ -4,8 +4,8 @@ To import it takes a trainer five CPU seconds, and the suite starts a hundred of
 worker.trainer` and its like come from a server that has imported and done nothing else: no computation, no thread, no file. For
 who starts one, it is what a real start gives: its child, with a pid, session, environment, folder and descriptors of its own;
 kill, freeze and a pipe that closes meet the process itself. Two things differ: its command line is the server's, and all of a
-server share one hash seed. Only the process with the tests starts quickly: what a started one starts, or `headstart serve`, is
-real, and so is all in a test with the fixture `real_starts`.
+server share one hash seed. Quick are what the process with the tests starts and the helpers of such a trainer; real is what
+`headstart serve` starts, what sees another environment (PYTHONPATH, say), and all in a test with the fixture `real_starts`.
 """
 
 import ctypes
@@ -24,21 +24,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SERVED = ("worker.trainer", "worker.check_labels", "worker.predict_file")
+SERVED = (
+    *("worker.trainer", "worker.helper", "worker.check_labels", "worker.predict_file"),
+    "tests.worker.together",
+)
 IMPORTED = (
     *("worker.trainer", "worker.check_labels", "worker.wrong_labels", "worker.wrong_label_sets"),
-    *(
-        "worker.tasks.classification",
-        "worker.tasks.generation",
-        "worker.tasks.tagging",
-        "worker.tasks.text2text",
-    ),
-    *("peft", "pyarrow.parquet", "torch._dynamo", "scipy.optimize"),
+    *(f"worker.tasks.{task}" for task in ("classification", "generation", "tagging", "text2text")),
+    *("peft", "pyarrow.parquet", "scipy.optimize", "torch._dynamo", "torch.distributed.tensor"),
     *("transformers.models.auto.modeling_auto", "transformers.models.bert.modeling_bert"),
     *("sklearn.feature_extraction.text", "sklearn.linear_model", "sklearn.metrics"),
 )
+# Of prctl. The second: a process becomes our child when a descendant of ours that started it ends.
+SET_NAME, SUBREAPER = 15, 36
 # Numbers that no process asks for: descriptors wait there until their own number is free.
 ASIDE = 500
+# What a server is called that a trainer has for its helpers, beside which it is a child of the trainer.
+NAME = "forking"
 # Arrow's allocator keeps a thread, which a fork would not have.
 WITHOUT_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
@@ -46,11 +48,12 @@ WITHOUT_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 class Server:
     """Started when the first process is asked for; one at a time, whichever thread asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, orders: socket.socket | None = None) -> None:
+        """`orders`: to one that is there already."""
         self._environment = steady(os.environ)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket
+        self._orders = orders
 
     def takes(self, asked: Mapping[str, Any]) -> bool:
         """Whether it can start what `Popen` is asked for: one of SERVED, in an environment of which libraries see nothing new."""
@@ -76,17 +79,17 @@ class Server:
             "numbers": numbers,
         }
         with self._lock:
-            if self._process is None:
-                self._begin()
-            subreaper(True)
+            if self._orders is None:
+                self._orders = self._begin()
+            control(SUBREAPER, 1)
             try:
-                socket.send_fds(self._socket, [json.dumps(order).encode()], given)
-                return int(self._socket.recv(32))
+                socket.send_fds(self._orders, [json.dumps(order).encode()], given)
+                return int(self._orders.recv(32))
             finally:
-                subreaper(False)
+                control(SUBREAPER, 0)
 
-    def _begin(self) -> None:
-        self._socket, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def _begin(self) -> socket.socket:
+        ours, its = pair()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.forking", str(its.fileno())],
             stdin=subprocess.DEVNULL,
@@ -95,10 +98,11 @@ class Server:
             pass_fds=(its.fileno(),),
         )
         its.close()
+        return ours
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._socket.close()
+        if self._process is not None and self._orders is not None:
+            self._orders.close()
             self._process.wait()
 
 
@@ -109,9 +113,8 @@ def steady(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def subreaper(on: bool) -> None:
-    """Whether a process becomes our child when a descendant of ours that started it ends."""
-    if ctypes.CDLL(None, use_errno=True).prctl(36, int(on), 0, 0, 0):  # PR_SET_CHILD_SUBREAPER
+def control(what: int, value: int | bytes) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(what, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
@@ -121,7 +124,18 @@ def quick_starts() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    server, popen = Server(), subprocess.Popen
+    server, real = Server(), subprocess.Popen._execute_child  # type: ignore[attr-defined]
+    start_at(server)
+    try:
+        yield
+    finally:
+        subprocess.Popen._execute_child = real  # type: ignore[attr-defined]
+        server.stop()
+
+
+def start_at(server: Server) -> None:
+    """From now on `Popen` has the server start what it can."""
+    popen = subprocess.Popen
     real = popen._execute_child  # type: ignore[attr-defined]
     signature = inspect.signature(real)
 
@@ -136,11 +150,6 @@ def quick_starts() -> Iterator[None]:
         self._close_pipe_fds(*(asked[name] for name in pipes))
 
     popen._execute_child = start  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        popen._execute_child = real  # type: ignore[attr-defined]
-        server.stop()
 
 
 def serve(orders: socket.socket) -> list[str]:
@@ -157,7 +166,21 @@ def serve(orders: socket.socket) -> list[str]:
             os.close(ready)
             orders.close()
             order = json.loads(said)
+            if order["session"]:
+                os.setsid()
+            helpers = None
+            if order["environment"].get("HEADSTART_PROCESSES", "0") not in ("0", "1"):
+                helpers, orders = pair()
+                if os.fork() == 0:
+                    helpers.close()
+                    for fd in (its, *fds):
+                        os.close(fd)
+                    control(SET_NAME, NAME.encode())
+                    continue  # the trainer's own server: it is like this one, and what it starts is the trainer's child
+                orders.close()
             become(order, fds)
+            if helpers is not None:
+                start_at(Server(helpers))
             os.write(its, str(os.getpid()).encode())
             os.close(its)
             args: list[str] = order["args"]
@@ -169,12 +192,20 @@ def serve(orders: socket.socket) -> list[str]:
         os.close(ready)
 
 
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Of who gives orders, and who takes them."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    aside = [socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, ASIDE)) for end in ends]
+    for end in ends:
+        end.close()
+    return aside[0], aside[1]
+
+
 def become(order: dict[str, Any], fds: list[int]) -> None:
     """Makes this process what a real start with the `order` would be."""
     import numpy as np
 
-    if order["session"]:
-        os.setsid()
+    control(SET_NAME, b"python")
     os.chdir(order["folder"])
     sys.path[0] = order["folder"]
     os.environ.clear()
@@ -200,8 +231,8 @@ def main() -> None:
     assert int(thread) == os.getpid()
     gc.collect()
     gc.freeze()
-    orders = socket.socket(fileno=fcntl.fcntl(int(sys.argv[1]), fcntl.F_DUPFD_CLOEXEC, ASIDE))
-    os.close(int(sys.argv[1]))
+    orders = socket.socket(fileno=int(sys.argv[1]))
+    orders.set_inheritable(False)
     sys.argv[1:] = serve(orders)
     module = sys.argv.pop(1)
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -26,6 +26,13 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for all the tests after which it still serves."""
+    with serving(tmp_path_factory.mktemp("lasting")) as served:
+        yield served
+
+
 def gone(processes: list[psutil.Process]) -> bool:
     return all(
         not one.is_running() or one.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
@@ -123,15 +130,15 @@ def test_no_orphan_is_left_when_it_is_killed(served: Served) -> None:
     until(lambda: gone(children), "the children to end", limit=30)
 
 
-def test_a_second_one_on_the_same_folder_is_refused(served: Served, tmp_path: Path) -> None:
-    second = begin(served.home, tmp_path / "models", free_port())
+def test_a_second_one_on_the_same_folder_is_refused(lasting: Served, tmp_path: Path) -> None:
+    second = begin(lasting.home, tmp_path / "models", free_port())
     output, _ = second.communicate(timeout=60)
     assert second.returncode == 1
     assert "already serves the data folder" in output
 
 
-def test_a_used_port_is_said_in_a_sentence(served: Served, tmp_path: Path) -> None:
-    port = int(served.url.rsplit(":", 1)[1])
+def test_a_used_port_is_said_in_a_sentence(lasting: Served, tmp_path: Path) -> None:
+    port = int(lasting.url.rsplit(":", 1)[1])
     second = begin(tmp_path / "other", tmp_path / "models", port)
     output, _ = second.communicate(timeout=60)
     assert second.returncode == 1
@@ -140,9 +147,9 @@ def test_a_used_port_is_said_in_a_sentence(served: Served, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["worker.celery_app runs", "valkey-server", "app.cli web"])
-def test_a_process_that_dies_is_started_again(served: Served, name: str) -> None:
+def test_a_process_that_dies_is_started_again(lasting: Served, name: str) -> None:
     def found(but: int = 0) -> psutil.Process | None:
-        for one in served.processes():
+        for one in lasting.processes():
             with contextlib.suppress(psutil.Error):
                 if name in " ".join(one.cmdline()) and one.pid != but:
                     return one
@@ -151,8 +158,8 @@ def test_a_process_that_dies_is_started_again(served: Served, name: str) -> None
     victim = until(found, name)
     victim.kill()
     until(lambda: found(but=victim.pid), f"a new {name}")
-    until(lambda: answers(served), "the web server")
-    wait_for(served, queue_toy_run(served, epochs=1), "succeeded")
+    until(lambda: answers(lasting), "the web server")
+    wait_for(lasting, queue_toy_run(lasting, epochs=1), "succeeded")
 
 
 def answers(served: Served) -> bool:

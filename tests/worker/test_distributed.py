@@ -18,6 +18,7 @@ from app.core.db import Database
 from app.core.files import Files, read_json
 from app.core.settings import Settings
 from app.core.tables import Run
+from tests import forking
 from tests.waiting import until
 from tests.worker.test_killed_runs import assert_same_end
 from tests.worker.test_supervisor import Launch, in_background, launch, losses, read
@@ -88,7 +89,8 @@ def pair(settings: Settings) -> Any:
 def helper(run: Run) -> psutil.Process | None:
     """The second process of a run, once it has joined."""
     assert run.pid is not None
-    return next(iter(psutil.Process(run.pid).children()), None)
+    children = psutil.Process(run.pid).children()
+    return next((one for one in children if one.name() != forking.NAME), None)
 
 
 def test_a_run_on_two_processes_has_the_curve_and_the_end_of_one_on_one(
