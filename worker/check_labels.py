@@ -24,17 +24,21 @@ from app.core.files import Files
 from app.core.settings import Settings
 from app.core.side_jobs import LostJob
 from app.core.spec import RunSpec
+from app.datasets.rows import ROW_ID
 from app.models.catalog import ModelCatalog
 from app.models.finished import finished_run
 from app.models.starter import STARTER
 from app.models.starter import TITLE as STARTER_TITLE
 from app.tasks import suspects, task
+from app.tasks.base import column_of
 from app.tasks.examples import Examples, load_examples
+from app.tasks.score import with_commas
 from app.tasks.suspects import Summary, Suspect
 from worker.processes import die_with_parent
 
 if TYPE_CHECKING:
-    from worker.label_kinds import Doubt
+    from app.datasets.store import DatasetStore
+    from worker.label_kinds import Doubt, Kind
 
 log = logging.getLogger("worker.check_labels")
 
@@ -110,26 +114,27 @@ class LabelSearch:
         from app.datasets.split import normalised
         from app.datasets.store import DatasetStore
         from worker import wrong_labels
-        from worker.label_kinds import kind_of
 
         began = time.monotonic()
         self.said.part("reading the rows", (0.0, 0.0))
-        examples = load_examples(DatasetStore(self.database, self.files), self.files, self.spec)
+        store = DatasetStore(self.database, self.files)
+        examples = load_examples(store, self.files, self.spec)
         rows, notes = len(examples), []
-        several = task(self.spec.task).labels_a_row == "several"
         names = task(self.spec.task).labels(examples)
-        most = min(MOST_ROWS, (ROWS_TIMES_LABELS if several else ROWS_TIMES_CLASSES) // len(names))
+        times = ROWS_TIMES_LABELS if task(self.spec.task).labels_a_row == "several" else ROWS_TIMES_CLASSES
+        most = min(MOST_ROWS, times // max(1, len(names)))
         if rows > most:
             examples = _some(examples, most)
             notes.append(f"Of {rows:,} rows {most:,} were looked at, drawn at random.")
-        kind = kind_of(several, examples["label"], names)
+        kind_of_rows = self._kinds(store, examples, names)
+        kind = kind_of_rows(range(len(examples)))
         texts = _texts(examples)
         groups = [normalised(one if isinstance(one, str) else "\x1f".join(one)) for one in texts]
         fold_of = wrong_labels.dealt(groups, kind.strata)
         by = ["words (TF-IDF)"]
         tell = self.said.part("comparing words", WORDS)
-        opinions = [wrong_labels.cross_fitted(kind.by_words(texts), fold_of, len(names), tell)]
-        reader = self.asked or self._best_reader(texts, groups, examples, names, notes)
+        opinions = [wrong_labels.cross_fitted(kind.by_words(texts), fold_of, kind.outputs, tell)]
+        reader = self.asked or self._best_reader(texts, groups, kind_of_rows, kind, notes)
         means = self._means(reader, texts, notes)
         if means is not None:
             learned = ", without what this run learned" if reader == self.root else ""
@@ -139,40 +144,62 @@ class LabelSearch:
                 here = (HEAD[0] + at * span, HEAD[0] + (at + 1) * span)
                 tell = self.said.part("learning from what the pre-trained model says", here)
                 judge = kind.by_features(layer)
-                opinions.append(wrong_labels.cross_fitted(judge, fold_of, len(names), tell))
+                opinions.append(wrong_labels.cross_fitted(judge, fold_of, kind.outputs, tell))
         probabilities = kind.together(opinions)
         held = np.array([part != "train" for part in examples.parts])
-        own = self._own(texts, held, names) if self.alone else None
+        own = self._own(texts, held, kind) if self.alone else None
         if own is not None:
             by.append("the run’s own model, for rows that did not train")
-            probabilities[held] = kind.together([*(one[held] for one in opinions), own])
+            probabilities[held] = kind.together([*(one[held] for one in opinions), own], held)
         doubts, likely = kind.doubts(probabilities, MOST_KEPT)
         kept = [_suspect(examples, one) for one in doubts]
         seconds = time.monotonic() - began
         return kept, Summary(rows, len(examples), likely, seconds, by, notes)
 
+    def _kinds(
+        self, store: "DatasetStore", examples: Examples, names: list[str]
+    ) -> "Callable[[Sequence[int]], Kind]":
+        """The kind of some of the rows alone."""
+        from worker.label_kinds import Kind, Number, kind_of
+
+        how, labels = task(self.spec.task).labels_a_row, examples["label"]
+        if how == "number":
+            column = column_of(self.spec, "label")
+            version = self.spec.dataset_version or int(store.view(self.spec.dataset)["version"])
+            table = store.table(self.spec.dataset, version, [column])
+            cells = [(cell or "").strip() for cell in table[column].to_pylist()]
+            written = dict(zip(table[ROW_ID].to_pylist(), cells, strict=True))
+            commas = with_commas(cells)
+
+        def kind_of_rows(rows: Sequence[int]) -> Kind:
+            some = [labels[row] for row in rows]
+            if how == "number":
+                return Number(some, [written[examples.row_ids[row]] for row in rows], commas)
+            return kind_of(how == "several", some, names)
+
+        return kind_of_rows
+
     def _best_reader(
-        self, texts: Any, groups: list[str], examples: Examples, names: list[str], notes: list[str]
+        self,
+        texts: Any,
+        groups: list[str],
+        kind_of_rows: "Callable[[Sequence[int]], Kind]",
+        kind: "Kind",
+        notes: list[str],
     ) -> str:
         """The pre-trained model that reads these texts best."""
         from worker import readers
-        from worker.label_kinds import Kind, kind_of
-
-        several, labels = task(self.spec.task).labels_a_row == "several", examples["label"]
-
-        def kind_of_rows(rows: Sequence[int]) -> Kind:
-            return kind_of(several, [labels[row] for row in rows], names)
 
         asked = readers.candidates(self.catalog, self.root)
         tell = self.said.part("trying who reads these texts best", CHOOSING)
         assert self.spec.max_length is not None
         choice = readers.best(
-            asked, self.catalog, texts, groups, kind_of_rows, len(names), self.spec.max_length, tell
+            asked, self.catalog, texts, groups, kind_of_rows, kind.outputs, self.spec.max_length, tell
         )
         if len(choice.surprise) > 1:
             of = ", ".join(f"{title_of(one)} {loss:.2f}" for one, loss in choice.surprise.items())
             notes.append(
-                f"Of the pre-trained models here {title_of(choice.reader)} reads these texts best (log loss on "
+                f"Of the pre-trained models here {title_of(choice.reader)} reads these texts best ({kind.surprise_is} on "
                 f"{min(readers.TRIED_ROWS, len(texts))} rows: {of})."
             )
         return choice.reader
@@ -198,8 +225,8 @@ class LabelSearch:
             )
         return None
 
-    def _own(self, texts: Any, held: npt.NDArray[np.bool_], names: list[str]) -> Any:
-        """What the run's model says of the rows that it did not learn from, (held, classes); None without a model."""
+    def _own(self, texts: Any, held: npt.NDArray[np.bool_], kind: "Kind") -> Any:
+        """What the run's model says of the rows that it did not learn from, (held, outputs); None without a model."""
         from worker.tasks import torch_task
 
         folder = self.files.model(self.run_id)
@@ -213,11 +240,11 @@ class LabelSearch:
             one if isinstance(one, str) else {role.name: part for role, part in zip(roles, one, strict=True)}
             for one in asked
         ]
-        found = np.zeros((len(inputs), len(names)))
+        found = np.zeros((len(inputs), kind.outputs))
         for start in range(0, len(inputs), ANSWERED):
             outputs = half.answer(model, tokenizer, self.spec, inputs[start : start + ANSWERED])
             for row, output in enumerate(outputs, start):
-                found[row] = [output["probabilities"].get(name, 0.0) for name in names]
+                found[row] = kind.answered(output)
             tell(min(1.0, (start + ANSWERED) / len(inputs)))
         return found
 

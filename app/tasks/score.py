@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from app.core.errors import Problem
+from app.core.errors import Invalid, Problem
 from app.core.spec import RunSpec
 from app.tasks.base import Kept, Metric, Role, Task, column_of, empty_cells
 from app.tasks.examples import Examples, Reading
@@ -29,6 +29,7 @@ class Score(Task):
     about = "A number for each text: a rating, a grade, an intensity."
     torch = "score:Score"
     needs = "score"
+    labels_a_row = "number"
     inputs = ((Role("text"), Role("label", hint="a number in each row")),)
     judged_by = (
         Metric("rmse", "RMSE", lower=True, top=None),
@@ -94,8 +95,6 @@ class Score(Task):
         import numpy as np
         from scipy.stats import rankdata
 
-        from app.core.errors import Invalid
-
         true, guess = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
         if not np.isfinite(guess).all():
             raise Invalid(
@@ -126,6 +125,24 @@ def with_commas(written: list[str]) -> bool:
     commas = [found for cell in written if "," in cell and (found := _COMMA.fullmatch(cell))]
     others = (cell for cell in written if cell and not _COMMA.fullmatch(cell))
     return any(len(found[1]) != 3 for found in commas) and all("." not in cell for cell in others)
+
+
+def in_cell(number: float, commas: bool) -> str:
+    """A number for a cell; with `commas` always with one, so that it tells how its column is written."""
+    if not commas:
+        return f"{number:.10g}"
+    written = f"{number:.9f}".rstrip("0").rstrip(".")
+    return written.replace(".", ",") if "." in written else f"{written},0"
+
+
+def typed(text: str, column: str, commas: bool) -> str:
+    """What somebody typed as it goes into a cell of `column`. Raises Invalid, of the field "label", for what is no number."""
+    given = text.strip()
+    plain = given.replace(",", ".") if commas and _COMMA.fullmatch(given) else given
+    if not _NUMBER.fullmatch(plain) or not abs(float(plain)) <= LARGEST:
+        problem: Problem = {"where": "label", "message": _wrong_number(column, given)}
+        raise Invalid.from_problems("The number can't be used", [problem])
+    return plain.replace(".", ",") if commas else given
 
 
 def _wrong_number(column: str, cell: str) -> str:

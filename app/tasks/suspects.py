@@ -19,22 +19,24 @@ _SUMMARY = b"headstart"
 class Suspect:
     """One row. `suggested`: the label that the others of its kind have, `p_suggested` and `p_label` what speaks for either, 0 to 1.
     `second`: the other text of a pair. Where a text may have several labels, `label` and `suggested` are all of them, a|b, and
-    `about` is the one that is too many in `label` or missing there."""
+    `about` is the one that is too many in `label` or missing there. Where the label is a number, nothing has a probability; `off` says
+    how many times as far from what is predicted it is as usual."""
 
     row_id: int
     part: str
     text: str
     label: str
     suggested: str
-    p_label: float
-    p_suggested: float
+    p_label: float | None
+    p_suggested: float | None
     second: str = ""
     about: str = ""
+    off: float | None = None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """`rows`: that the run used; `looked_at`: of these, in which it was searched. `likely`: about how many labels are wrong; the file
+    """`rows`: that the run used; `looked_at`: of these, in which it was searched. `likely`: about how many labels are wrong (of numbers: are further off than usual misses explain); the file
     has more, for their order is surer than their number. `by`: what judged; `notes`: sentences on what was left out."""
 
     rows: int
@@ -57,7 +59,7 @@ def write(path: Path, suspects: Sequence[Suspect], summary: Summary) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {int: pa.int64(), str: pa.string(), float: pa.float64()}
+    types = {int: pa.int64(), str: pa.string(), float | None: pa.float64()}
     fields = {name: types[kind] for name, kind in Suspect.__annotations__.items()}
     arrays = [pa.array([getattr(one, name) for one in suspects], fields[name]) for name in fields]
     said = {_SUMMARY: json.dumps(vars(summary), ensure_ascii=False).encode()}
@@ -77,4 +79,6 @@ def page(path: Path, offset: int = 0, limit: int = 50) -> Page:
         summary = Summary(**json.loads(file.schema_arrow.metadata[_SUMMARY]))
         total = file.metadata.num_rows
         items = file.read().slice(offset, limit).to_pylist()
-    return Page([{"about": "", **item} for item in items], total, summary)  # a file of before has none
+    return Page(
+        [{"about": "", "off": None, **item} for item in items], total, summary
+    )  # a file of before lacks some

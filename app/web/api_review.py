@@ -38,7 +38,8 @@ def found(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     """Rows whose label is likely wrong, the likeliest first, by models that have not seen it. `state`: of the search, none before
-    the first one; `items` is null until it has ended."""
+    the first one; `items` is null until it has ended. Where the label is a number, `off` says how many times as far from what is
+    predicted (`suggested`) it is as usual, and nothing has a probability."""
     return suspects.look(services, run_id, offset, limit)
 
 

@@ -13,7 +13,7 @@ from app.core.files import read_json
 from app.core.tables import FINAL_STATES
 from app.datasets import rows as parquet
 from app.datasets.ingest import PROFILE_FILE
-from app.tasks import heldout
+from app.tasks import TASKS, heldout
 from app.tasks.examples import names_of
 from app.tasks.slices import MOST_VALUES, Confusion, Slice, confusions, few_values, slices
 from app.web import actions, comparing, suspects
@@ -117,6 +117,7 @@ def _suspects(services: Services, view: dict[str, Any], wanted: Wanted) -> dict[
     total = found["total"] or 0
     return {
         **found,
+        "number": TASKS[view["task"]].labels_a_row == "number",
         "readers": [] if found["state"] in ("queued", "running") else _readers(services, view),
         "first": at + 1,
         "last": at + len(found["items"] or []),

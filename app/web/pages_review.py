@@ -37,8 +37,9 @@ def decide(
     run_id: RunId, row: Annotated[int, Path(ge=0, lt=2**62)], services: ServicesDep, form: FormFields
 ) -> Response:
     """Correct a label, or say that it is right; then the page again."""
+    # The form of a number has its field filled in whatever is pressed.
     decision: dict[str, Any] = (
-        {"label": form["label"]} if "label" in form else {"right": form.get("right") == "yes"}
+        {"right": form["right"] == "yes"} if "right" in form else {"label": form.get("label", "")}
     )
     suspects.decide(services, run_id, row, decision)
     at = form.get("at", "")

@@ -10,6 +10,7 @@ from app.datasets import rows as parquet
 from app.datasets.changes import parse_change
 from app.tasks import TASKS, suspects
 from app.tasks.multilabel import YES, labels_in, with_flag, with_label
+from app.tasks.score import typed
 from app.web.services import Services
 
 PAGE = 50
@@ -88,7 +89,10 @@ def decide(services: Services, run_id: str, row: int, value: Any) -> dict[str, A
     if now["status"] == "gone":
         raise Conflict("That row is not in the data set any more.")
     if "label" in given:
-        cell = {"row": row, "column": _column(run, found), "value": given["label"], "before": now["now"]}
+        column, label = _column(run, found), given["label"]
+        if TASKS[run.task].labels_a_row == "number" and label != now["kept"]:
+            label = typed(label, column, commas="," in found["suggested"])
+        cell = {"row": row, "column": column, "value": label, "before": now["now"]}
         services.edits.change(run.dataset_id, parse_change({"cells": [cell]}))
         label_marks.mark(services.files, run.dataset_id, row, None)
     elif given["right"] and now["status"] in ("pending", "corrected"):
@@ -186,7 +190,7 @@ def _column(run: Run, item: dict[str, Any]) -> str:
 def _require_labels(run: Run) -> None:
     if run.task not in TASKS or TASKS[run.task].labels_a_row == "none":
         raise Conflict(
-            "Wrong labels can be looked for in the data of a classification, with one or several labels a text, and of pairs."
+            "Wrong labels can be looked for in the data of a classification, with one or several labels a text, of pairs and of scores."
         )
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: wrong labels can be looked for once it has succeeded.")

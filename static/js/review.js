@@ -68,7 +68,11 @@ export function setUpReview(root) {
   })
   root.addEventListener("keydown", (event) => {
     const row = event.target.closest("[data-suspect]")
-    if (!row || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return
+    if (event.target.closest("input, select, textarea")) {
+      if (event.key === "Escape") focusOn(row)
+      return
+    }
     const all = rows(), at = all.indexOf(row)
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key]
     const button = row.querySelector(`button[data-key="${CSS.escape(event.key)}"]`)

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from app.core.errors import Invalid
 from app.core.spec import RunSpec, parse_spec
 from app.tasks.examples import Examples, Reading
-from app.tasks.score import Score
+from app.tasks.score import Score, in_cell, typed
 
 TASK = Score()
 
@@ -140,3 +140,17 @@ def test_the_best_is_the_least_error() -> None:
 
 def test_an_answer_as_cells() -> None:
     assert TASK.output_cells({"value": 3.25}) == {"predicted": 3.25}
+
+
+def test_a_number_goes_into_a_cell_as_its_column_is_written() -> None:
+    assert [in_cell(one, False) for one in (3.0, -0.25, 1e-7)] == ["3", "-0.25", "1e-07"]
+    assert [in_cell(one, True) for one in (3.0, -0.25)] == ["3,0", "-0,25"]
+    assert typed(" 3.5 ", "score", commas=False) == "3.5"
+    assert {typed(one, "score", commas=True) for one in ("3.5", "3,5")} == {"3,5"}
+    for wrong, said in (
+        ("3,5", "with a decimal point it is 3.5"),
+        ("good", "no finite number"),
+        ("1e99", "too large"),
+    ):
+        with pytest.raises(Invalid, match=said):
+            typed(wrong, "score", commas=False)

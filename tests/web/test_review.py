@@ -152,10 +152,10 @@ def test_rows_and_runs_that_are_no_suspects(
     assert client.post(f"/api/runs/{'a' * 12}/suspects").status_code == 404
     waiting = client.post(f"/api/runs/{launch()}/suspects")
     assert waiting.status_code == 409 and "The run is queued" in waiting.text
-    score = finished(services, "score", upload("text,score\na b,1\nc d,2\n")["id"])
-    response = client.post(f"/api/runs/{score}/suspects")
+    written = finished(services, "adaptation", upload("text\na b\nc d\n")["id"])
+    response = client.post(f"/api/runs/{written}/suspects")
     assert response.status_code == 409 and "of a classification" in response.text
-    assert "Likely wrong labels" not in page(client, f"/runs/{score}")
+    assert "Likely wrong labels" not in page(client, f"/runs/{written}")
 
 
 def test_the_page_works_without_scripts(client: TestClient, searched: str) -> None:
@@ -228,6 +228,43 @@ def test_the_only_label_of_a_row_that_may_have_several_can_go(
     response = client.post(f"/runs/{run_id}/suspects/0", data={"label": ""}, follow_redirects=False)
     assert response.status_code == 303
     assert [one["status"] for one in look(client, run_id)["items"]] == ["pending", "open"]
+
+
+@pytest.mark.parametrize(
+    ("csv", "suggested", "typed", "cell", "refused"),
+    [
+        ("text,score\none,4.0\ntwo,1.5\n", "1.2", " 1.3 ", "1.3", "1,3"),
+        ("text;score\none;4,0\ntwo;1,5\n", "1,2", "1.3", "1,3", "1,3,0"),
+    ],
+)
+def test_a_number_is_made_what_somebody_types(
+    client: TestClient,
+    services: Services,
+    upload: Upload,
+    csv: str,
+    suggested: str,
+    typed: str,
+    cell: str,
+    refused: str,
+) -> None:
+    dataset = upload(csv)["id"]
+    run_id = finished(services, "score", dataset, columns={"text": "text", "label": "score"})
+    was = csv.splitlines()[1][4:]
+    found = [Suspect(0, "train", "one", was, suggested, None, None, off=3.25)]
+    suspects.write(services.files.suspects(run_id), found, Summary(2, 2, 1, 1.0, ["words"]))
+    told = look(client, run_id)["items"][0]
+    assert (told["off"], told["p_label"], told["fixed"], told["kept"]) == (3.25, None, suggested, was)
+    text = page(client, f"/runs/{run_id}/data")
+    assert "About 1 of 2 numbers are further" in text and "3.2 ×" in text and f'value="{suggested}"' in text
+
+    response = client.post(f"/api/runs/{run_id}/suspects/0", json={"label": refused})
+    assert response.status_code == 422 and "is no" in response.text
+    told = decide(client, run_id, 0, label=typed)
+    assert (told["status"], told["now"]) == ("pending", cell)
+    assert decide(client, run_id, 0, label=was)["status"] == "open"  # taken back, as it was written
+    sent = {"label": suggested, "right": "yes"}  # the field is sent with whatever is pressed
+    client.post(f"/runs/{run_id}/suspects/0", data=sent, follow_redirects=False)
+    assert look(client, run_id)["items"][0]["status"] == "right"
 
 
 def test_slices_and_confusions(client: TestClient, run_id: str) -> None:

@@ -128,3 +128,26 @@ def test_a_label_too_many_or_missing_is_found_where_a_text_may_have_several(
     assert len(set(WRONG) & set(odd[:12])) >= 8
     for one in items:
         assert set(one["label"].split("|")) ^ set(one["suggested"].split("|")) - {""} == {one["about"]}
+
+
+def test_a_number_that_is_far_off_is_found_and_another_told(
+    settings: Settings, database: Database, files: Files, real_runs: RealRuns
+) -> None:
+    texts, labels = toy(200)
+    rows = []
+    for row, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        score = (4.0 if label == "positive" else 1.0) + row % 5 / 10
+        rows.append(f"{text} {row};{str(5.4 - score if row in WRONG else score).replace('.', ',')}")
+    dataset = real_runs.upload("text;label\n" + "\n".join(rows))
+    run = real_runs.train(dataset=dataset, task="score", epochs=1)
+    assert run.state == "succeeded", run.error
+    request(database, run.id)
+
+    assert LabelJobs(settings).once()
+
+    assert found(database, run.id).error is None
+    page = suspects.page(files.suspects(run.id))
+    first = page.items[: len(WRONG)]
+    assert len(set(WRONG) & {one["row_id"] for one in first}) >= 8
+    assert first[0]["off"] > 1.5 and first[0]["p_label"] is None and "," in first[0]["suggested"]
+    assert page.summary.by[-1].startswith("the run’s own model")

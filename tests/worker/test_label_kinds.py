@@ -19,5 +19,5 @@ def test_of_several_labels_one_is_too_many_or_missing() -> None:
     doubts, likely = kind.doubts(probabilities, 10)
     assert likely == 2 and {one.row for one in doubts} == {0, 1}
     assert {(one.label, one.suggested, one.about) for one in doubts} == {("a|b", "a", "b"), ("", "b", "b")}
-    assert all(one.p_label < 0.1 < one.p_suggested for one in doubts)
+    assert all((one.p_label or 0) < 0.1 < (one.p_suggested or 0) for one in doubts)
     assert len(kind.doubts(probabilities, 1)[0]) == 1
