@@ -16,6 +16,9 @@ MAX_DISTINCT = 100_000
 _LONGEST_COUNTED = 1000  # characters; a longer value is no label
 _SAMPLE = 1000
 _LISTS_LOOKED_AT = 50
+# Share of the filled cells from which on the others are faults.
+SURELY_NUMBERS = 0.9
+NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WITH_COMMA = re.compile(r"[+-]?\d+(?:,\d+)?", re.ASCII)
 
 # JSON lists in the cells: of texts or numbers, of objects with start and end, or only empty ones; None: no lists.
@@ -37,6 +40,7 @@ class ColumnProfile:
     sample: tuple[str, ...] = ()
     shape: Shape = None  # what lists the cells hold, by the first of them
     numeric: bool = True
+    numbers: int = 0  # cells that are one; counted as long as most are
 
     def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """One block: the column's cells and the lines where their rows begin."""
@@ -56,7 +60,7 @@ class ColumnProfile:
         if empty and len(self.empty_lines) < LINES_KEPT:
             where = (line for line, cell in zip(lines, stripped, strict=True) if not cell)
             self.empty_lines += islice(where, LINES_KEPT - len(self.empty_lines))
-        self.numeric = self.numeric and (_are_numbers(stripped) or _have_commas(stripped))
+        self._count_numbers(stripped, len(cells) - empty)
         if self.counts is not None:
             self.counts.update(stripped)
             if len(self.counts) > MAX_COUNTED + 1 or longest > _LONGEST_COUNTED:
@@ -64,6 +68,14 @@ class ColumnProfile:
                 self.counts = None
         elif len(self.hashes) <= self.max_distinct:
             self.hashes.update(map(hash, stripped))
+
+    def _count_numbers(self, cells: Sequence[str], filled: int) -> None:
+        if self.numeric and (_are_numbers(cells) or _have_commas(cells)):
+            self.numbers += filled
+            return
+        self.numeric = False
+        if 2 * self.numbers >= self.rows - self.empty - filled and _mostly_numbers(cells):
+            self.numbers += sum(map(bool, map(NUMBER.fullmatch, cells)))
 
     def finish(self) -> None:
         """The empty value is no value."""
@@ -91,6 +103,7 @@ class ColumnProfile:
             "mean_chars": round(self.mean_chars, 1),
             "max_chars": self.max_chars,
             "numeric": self.numeric,
+            "numbers": round(self.numbers / max(1, self.rows - self.empty), 3),
             "shape": self.shape,
             "counts": None if self.counts is None else dict(_most_common(self.counts)),
         }
@@ -125,6 +138,12 @@ def _are_numbers(cells: Sequence[str]) -> bool:
     except ValueError:
         return False
     return finite and not any("_" in cell for cell in cells)  # Python alone takes 1_000 for a number
+
+
+def _mostly_numbers(cells: Sequence[str]) -> bool:
+    """By the first of them: a column of texts is not worth the time."""
+    sample = [cell for cell in cells[:200] if cell][:100]
+    return bool(sample) and 2 * sum(map(bool, map(NUMBER.fullmatch, sample))) >= len(sample)
 
 
 def _have_commas(cells: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.datasets.column import NUMBER, SURELY_NUMBERS
 from app.tasks import TASKS
 from app.tasks.base import Role, Task
 from app.web.form import ticked
@@ -86,11 +87,11 @@ def is_piped(column: str, items: Items) -> bool:
 
 
 def _is_score(about: Mapping[str, Any] | None, column: str, items: Items) -> bool:
-    """Numbers that are too many for classes."""
-    if not about or not about.get("numeric"):
+    """Numbers that are too many for classes; a cell in ten may be none, which is a fault and no class."""
+    if not about or about.get("numbers", float(about.get("numeric", False))) < SURELY_NUMBERS:
         return False
-    cells = [cell for item in items if (cell := (item["cells"].get(column) or "").strip())]
-    whole = all(float(cell.replace(",", ".")).is_integer() for cell in cells)
+    cells = [(item["cells"].get(column) or "").strip().replace(",", ".") for item in items]
+    whole = all(float(cell).is_integer() for cell in cells if NUMBER.fullmatch(cell))
     return bool(about["distinct"] > (MANY_NUMBERS if whole else SOME_FRACTIONS))
 
 

@@ -15,6 +15,8 @@ def test_counts_lengths_and_empty_cells() -> None:
         "mean_chars": 1.7,
         "max_chars": 3,
         "numeric": False,
+        "numbers": 0.0,
+        "shape": None,
         "counts": {"b": 2, "a": 1, "ccc": 1},
     }
     assert profile.columns[0].empty_lines == [4, 5]
@@ -102,3 +104,11 @@ def test_a_late_word_makes_a_column_of_numbers_one_of_texts() -> None:
 )
 def test_lists_are_recognised_by_all_of_the_first_cells(cells: list[str], shape: str | None) -> None:
     assert shape_of(cells) == shape
+
+
+def test_the_share_of_numbers_is_told_where_most_are() -> None:
+    profile = Profile(["a", "text"])
+    for _ in range(3):
+        profile.add([["1,5", "2.25", "", "7", "four", "3"] * 5, ["a text"] * 29 + ["1"]], range(30))
+    profile.finish()
+    assert [column.as_dict()["numbers"] for column in profile.columns] == [0.8, 0.0]

@@ -3,7 +3,8 @@
 from app.datasets.doctor.base import Asked, Check, Found
 from app.datasets.doctor.columns import Columns
 from app.datasets.doctor.duplicates import Conflicts, Duplicates
-from app.datasets.doctor.labels import SmallClasses, Spellings
+from app.datasets.doctor.label_sets import LabelSets
+from app.datasets.doctor.labels import NoNumbers, SmallClasses, Spellings
 from app.datasets.doctor.languages import Languages
 from app.datasets.doctor.lengths import Lengths
 from app.datasets.doctor.markup import Encoding, Html
@@ -22,6 +23,8 @@ CHECKS: tuple[type[Check], ...] = (
     NearDuplicates,
     SmallClasses,
     Spellings,
+    LabelSets,
+    NoNumbers,
     Swapped,
     Columns,
     Html,

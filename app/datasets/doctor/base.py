@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from app.datasets.column import NUMBER
 from app.datasets.parts import PARTS, part_named
 from app.datasets.rows import LINE, ROW_ID
 from app.datasets.split import normalised
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning", "note"]
 # Raised when a check says something else than before: what was kept of earlier examinations is then not used.
-EDITION = 4
+EDITION = 5
 NO_LABEL = -1
 TRAIN, VALIDATION, TEST, NO_PART = 0, 1, 2, -1
 MOST_LABELS = 100_000
@@ -144,7 +145,7 @@ class Rows:
     """What is kept of all rows, 21 bytes of each.
 
     `texts`: int64 hashes of the normalised texts, 0 for an empty one. `labels`: int32 codes into `names`, NO_LABEL for an empty
-    one. `parts`: int8, NO_PART without a part column.
+    one; labels that mean the same, as b|a and a|b, have one code. `parts`: int8, NO_PART without a part column.
     """
 
     def __init__(self, count: int, asked: Asked) -> None:
@@ -157,21 +158,27 @@ class Rows:
         self.names: list[str] = []
         self.too_many_labels = False
         self._codes: dict[str, int] = {}
+        self._meanings: dict[str, int] = {}
 
     def add(self, block: Block) -> None:
         here = slice(block.first, block.first + len(block))
         # Python's own hash of a text: 64 bits, another in every process, which nobody can aim at.
         self.texts[here] = [hash(text) or 1 if text else 0 for text in block.normalised]
         if block.labels is not None and not self.too_many_labels:
-            codes = self._codes
-            self.labels[here] = [
-                codes.setdefault(label, len(codes)) if label else NO_LABEL for label in block.labels
-            ]
-            self.too_many_labels = len(codes) > MOST_LABELS
-            self.names = list(codes)
+            self.labels[here] = [self._code(label) if label else NO_LABEL for label in block.labels]
+            self.too_many_labels = len(self._codes) > MOST_LABELS
         if self.asked.part is not None:
             found = (part_named(cell) for cell in block.cells(self.asked.part))
             self.parts[here] = [NO_PART if part is None else PARTS.index(part) for part in found]
+
+    def _code(self, label: str) -> int:
+        code = self._codes.get(label)
+        if code is None:
+            code = self._meanings.setdefault(_meaning(label, self.asked.labels), len(self.names))
+            if code == len(self.names):
+                self.names.append(label)
+            self._codes[label] = code
+        return code
 
     @property
     def with_classes(self) -> bool:
@@ -196,6 +203,20 @@ class Check(ABC):
 
     def close(self) -> None:  # noqa: B027
         """At the end, however it came."""
+
+
+def parts_of(label: str) -> list[str]:
+    """The labels in a|b, each once."""
+    return list(dict.fromkeys(part for one in label.split("|") if (part := one.strip())))
+
+
+def _meaning(label: str, kind: str) -> str:
+    """One spelling of all that mean the same to a run: b|a is a|b, and 4,0 is 4."""
+    if kind == "several":
+        return "|".join(sorted(parts_of(label)))
+    if kind == "numbers" and NUMBER.fullmatch(label):
+        return str(float(label.replace(",", ".")))
+    return label
 
 
 def rows_text(count: int) -> str:

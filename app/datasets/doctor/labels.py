@@ -2,16 +2,28 @@
 
 import unicodedata
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from app.datasets.doctor.base import NO_LABEL, Block, Check, Fix, Found, Rows, drop, rows_text, share_text
+from app.datasets.column import NUMBER
+from app.datasets.doctor.base import (
+    NO_LABEL,
+    Block,
+    Check,
+    Fix,
+    Found,
+    Rows,
+    drop,
+    rows_text,
+    share_text,
+)
 from app.datasets.split import normalised
 
 if TYPE_CHECKING:
     import numpy as np
 
 FEW = 10  # rows of a class: one of them tests it, one validates it
-_SHOWN = 5
+SHOWN = 5
 
 
 class SmallClasses(Check):
@@ -27,7 +39,7 @@ class SmallClasses(Check):
             return []
         counts = np.bincount(rows.labels[rows.labels != NO_LABEL], minlength=len(rows.names))
         if len(rows.names) == 1:
-            message = f"Every row has the label {_quoted(rows.names[0])}: there is nothing to tell apart. Choose another column, or add rows."
+            message = f"Every row has the label {quoted(rows.names[0])}: there is nothing to tell apart. Choose another column, or add rows."
             return [Found("one-class", "error", "Only one class", message, rows.count, [label])]
         if len(rows.names) > max(2, int(counts.sum()) // 2):
             message = (
@@ -46,8 +58,8 @@ class SmallClasses(Check):
         if not len(few) or len(few) == len(rows.names):
             return []
         positions = np.flatnonzero(np.isin(rows.labels, few))
-        shown = ", ".join(f"{_quoted(rows.names[one])} ({counts[one]})" for one in few[:_SHOWN])
-        more = f" and {len(few) - _SHOWN:,} more" if len(few) > _SHOWN else ""
+        shown = ", ".join(f"{quoted(rows.names[one])} ({counts[one]})" for one in few[:SHOWN])
+        more = f" and {len(few) - SHOWN:,} more" if len(few) > SHOWN else ""
         are = "1 class has" if len(few) == 1 else f"{len(few):,} classes have"
         return [
             Found(
@@ -65,6 +77,43 @@ class SmallClasses(Check):
                         f"Drop {'this class' if len(few) == 1 else 'these classes'} ({rows_text(len(positions))})",
                     )
                 ],
+            )
+        ]
+
+
+class NoNumbers(Check):
+    """Cells without a number in a column of numbers: a run for scores refuses them."""
+
+    doing = "looking for what is no number"
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)  # type: ignore[arg-type]
+        self._found: list[tuple[int, str]] = []
+
+    def add(self, block: Block) -> None:
+        if self.asked.labels != "numbers" or block.labels is None:
+            return
+        for place, label in enumerate(block.labels, block.first):
+            if label and not NUMBER.fullmatch(label):
+                self._found.append((place, label[:100]))
+
+    def finish(self, rows: Rows) -> list[Found]:
+        if not self._found:
+            return []
+        count, label = len(self._found), str(rows.asked.label)
+        shown = ", ".join(quoted(one) for one in dict.fromkeys(one for _, one in self._found[:100]))
+        return [
+            Found(
+                id="no-numbers",
+                severity="error",
+                title=f"No number in {label}",
+                message=f"{share_text(count, rows.count)} have something else than a number in the column {label}, and a run for scores "
+                f"takes numbers only: {shown[:200]}.",
+                count=count,
+                columns=[label],
+                positions=[place for place, _ in self._found],
+                notes=[one for _, one in self._found],
+                fixes=[drop(count)] if count < rows.count else [],
             )
         ]
 
@@ -99,13 +148,13 @@ class Spellings(Check):
         padded = np.setdiff1d(self._spaced(rows), positions)
         if not len(positions) and not len(padded):
             return []
-        pairs = [f"{_quoted(rows.names[old])} → {_quoted(rows.names[new])}" for old, new in merged.items()]
-        more = f" and {len(pairs) - _SHOWN:,} more" if len(pairs) > _SHOWN else ""
+        pairs = [f"{quoted(rows.names[old])} → {quoted(rows.names[new])}" for old, new in merged.items()]
+        more = f" and {len(pairs) - SHOWN:,} more" if len(pairs) > SHOWN else ""
         names = {rows.names[old]: rows.names[new] for old, new in merged.items()}
         names |= {rows.names[code]: rows.names[code] for code in np.unique(rows.labels[padded])}
         message = (
             f"{share_text(len(positions), rows.count)} have a label that differs from a commoner one only in capital letters, "
-            f"spaces or invisible characters; they are learned apart: {', '.join(pairs[:_SHOWN])}{more}."
+            f"spaces or invisible characters; they are learned apart: {', '.join(pairs[:SHOWN])}{more}."
         )
         spaces = (
             f"{share_text(len(padded), rows.count)} have spaces around a label that others have without: training takes them away "
@@ -149,15 +198,22 @@ def _merged(rows: Rows) -> dict[int, int]:
     """{code of a label: that of the commonest one that a person reads alike}"""
     import numpy as np
 
+    code_of = {name: code for code, name in enumerate(rows.names)}
     alike: dict[str, list[int]] = defaultdict(list)
     for code, name in enumerate(rows.names):
         alike[plain(name)].append(code)
     counts = np.bincount(rows.labels[rows.labels != NO_LABEL], minlength=len(rows.names))
     merged: dict[int, int] = {}
     for codes in alike.values():
-        best = min(codes, key=lambda code: (-counts[code], rows.names[code]))
-        merged.update((code, best) for code in codes if code != best)
+        named = {rows.names[code]: int(counts[code]) for code in codes}
+        best = best_of(list(named), named)
+        merged.update((code, code_of[best]) for code in codes if rows.names[code] != best)
     return merged
+
+
+def best_of(spellings: Sequence[str], counts: Mapping[str, int]) -> str:
+    """The commonest; of equally common ones the first by code point."""
+    return min(spellings, key=lambda one: (-counts[one], one))
 
 
 def plain(label: str) -> str:
@@ -165,5 +221,5 @@ def plain(label: str) -> str:
     return normalised("".join(char for char in label if unicodedata.category(char) != "Cf"))
 
 
-def _quoted(label: str) -> str:
+def quoted(label: str) -> str:
     return repr(label if len(label) <= 40 else f"{label[:40]}…")

@@ -35,8 +35,8 @@ class Missing(Check):
             if self._words[column]
         ]
         for number, (column, positions) in enumerate(self._empty.items()):
-            if not positions:
-                continue
+            if not positions or (column == self.asked.label and self.asked.labels == "several"):
+                continue  # a row may have none of several labels, and is learned so
             count = len(positions)
             much = 2 * count > rows.count
             found.append(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.core.errors import Invalid, NotFound, Problem
+from app.datasets.column import SURELY_NUMBERS
 from app.datasets.doctor.base import Asked
 from app.datasets.parts import part_named
 
@@ -57,7 +58,11 @@ def _without_label(roles: Mapping[str, str]) -> bool:
 
 def _kind(about: Mapping[str, Any]) -> Any:
     counts = about.get("counts")
-    if about.get("numeric") and about.get("distinct", 0) > _NUMBERS_FROM:
+    # A cell in ten may be no number: that is another finding, and no reason to take the others for classes.
+    if (
+        about.get("numbers", float(about.get("numeric", False))) >= SURELY_NUMBERS
+        and about.get("distinct", 0) > _NUMBERS_FROM
+    ):
         return "numbers"
     several = counts and sum("|" in value for value in counts) > 0.1 * len(counts)
     return "several" if several else "classes"

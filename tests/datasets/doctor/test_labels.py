@@ -1,6 +1,6 @@
 """Labels: too few rows, several spellings, one class only."""
 
-from app.datasets.steps import Merge
+from app.datasets.steps import Drop, Merge
 from tests.datasets.doctor.conftest import Doctor, labelled
 
 
@@ -51,7 +51,28 @@ def test_spaces_around_labels_alone_are_a_note(doctor: Doctor) -> None:
 def test_numbers_and_label_lists_are_no_classes(doctor: Doctor) -> None:
     rows = [[text, f"{place / 7:.3f}"] for place, (text, _) in enumerate(labelled(60))]
     assert doctor(["text", "label"], rows, labels="numbers").found == {}
-    several = [
-        [text, "a|b" if place == 9 else f"c|{label}"] for place, (text, label) in enumerate(labelled(60))
-    ]
+    several = [[text, "" if place == 9 else f"c|{label}"] for place, (text, label) in enumerate(labelled(60))]
     assert doctor(["text", "label"], several, labels="several").found == {}
+
+
+def test_cells_without_a_number_in_a_column_of_numbers_are_told(doctor: Doctor) -> None:
+    rows = [[text, f"{place / 7:.3f}"] for place, (text, _) in enumerate(labelled(60))]
+    rows[3][1], rows[4][1], rows[5][1] = "four", "", "1,5"
+    seen = doctor(["text", "label"], rows, labels="numbers")
+    assert seen.rows("no-numbers") == {3}
+    assert seen.report.step("no-numbers", "drop") == Drop(kind="drop", rows=[3])
+
+
+def test_labels_in_a_set_are_merged_and_counted_one_by_one(doctor: Doctor) -> None:
+    rows = [
+        [text, f"{label}|all" if place % 3 else label] for place, (text, label) in enumerate(labelled(60))
+    ]
+    rows[1][1], rows[2][1], rows[4][1] = "Pos| all", "rare|neg", "all|neg|all"
+    seen = doctor(["text", "label"], rows, labels="several")
+    assert (seen.rows("spellings"), seen.rows("small-labels")) == ({1}, {2})
+    assert seen.report.step("spellings", "merge") == Merge(
+        kind="merge", column="label", labels={"Pos| all": "pos|all"}
+    )
+    assert seen.report.step("small-labels", "merge") == Merge(
+        kind="merge", column="label", labels={"rare|neg": "neg"}
+    )
