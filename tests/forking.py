@@ -37,7 +37,7 @@ IMPORTED = (
 )
 # Of prctl. The second: a process becomes our child when a descendant of ours that started it ends.
 SET_NAME, SUBREAPER = 15, 36
-# Numbers that no process asks for: descriptors wait there until their own number is free.
+# From here on no process asks for a number: descriptors wait there until the one they are to have is free.
 ASIDE = 500
 # What a server is called that a trainer has for its helpers, beside which it is a child of the trainer.
 NAME = "forking"
@@ -84,7 +84,7 @@ class Server:
             control(SUBREAPER, 1)
             try:
                 socket.send_fds(self._orders, [json.dumps(order).encode()], given)
-                return int(self._orders.recv(32))
+                return int(self._orders.recv(32))  # nothing: it printed why
             finally:
                 control(SUBREAPER, 0)
 
@@ -158,7 +158,7 @@ def serve(orders: socket.socket) -> list[str]:
         said, fds, _, _ = socket.recv_fds(orders, 2**20, 64)
         if not said:
             sys.exit()
-        ready, its = os.pipe()
+        ready, its = map(aside, os.pipe())
         between = os.fork()
         if between == 0:
             if os.fork():
@@ -194,11 +194,15 @@ def serve(orders: socket.socket) -> list[str]:
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Of who gives orders, and who takes them."""
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    aside = [socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, ASIDE)) for end in ends]
-    for end in ends:
-        end.close()
-    return aside[0], aside[1]
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return socket.socket(fileno=aside(one.detach())), socket.socket(fileno=aside(other.detach()))
+
+
+def aside(fd: int) -> int:
+    """The same under a number that no process is given."""
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, ASIDE)
+    os.close(fd)
+    return moved
 
 
 def become(order: dict[str, Any], fds: list[int]) -> None:
@@ -210,10 +214,7 @@ def become(order: dict[str, Any], fds: list[int]) -> None:
     sys.path[0] = order["folder"]
     os.environ.clear()
     os.environ.update(order["environment"])
-    aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, ASIDE) for fd in fds]
-    for fd in fds:
-        os.close(fd)
-    for fd, number in zip(aside, order["numbers"], strict=True):
+    for fd, number in zip([aside(fd) for fd in fds], order["numbers"], strict=True):
         os.dup2(fd, number)
         os.close(fd)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115

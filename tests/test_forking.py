@@ -20,13 +20,13 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def start(told: int) -> "subprocess.Popen[bytes]":
+def start(*told: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, "-m", "worker.trainer"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
-        pass_fds=(told,),
+        pass_fds=told,
     )
 
 
@@ -41,8 +41,9 @@ def test_a_process_is_ours_has_its_own_session_and_what_it_was_given_and_ends_wi
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours, its = os.pipe()
+    given = [its, *(os.dup(its) for _ in range(9))]  # whatever their numbers are to the server
     try:
-        one, two = start(its), start(its)
+        one, two = start(*given), start(*given)
         assert ("tests.forking" in Path(f"/proc/{one.pid}/cmdline").read_text()) == (kind == "quick")
         assert one.pid != two.pid
         assert os.getsid(one.pid) == os.getpgid(one.pid) == one.pid
@@ -50,7 +51,7 @@ def test_a_process_is_ours_has_its_own_session_and_what_it_was_given_and_ends_wi
         assert Path(f"/proc/{one.pid}/cwd").readlink() == tmp_path
         assert descriptor(one.pid, 0) != descriptor(two.pid, 0)
         assert descriptor(one.pid, 1) == os.devnull
-        assert descriptor(one.pid, its) == descriptor("self", its)
+        assert {descriptor(one.pid, fd) for fd in given} == {descriptor("self", its)}
         assert one.poll() is None
         for process in (one, two):
             assert process.stdin is not None
@@ -62,5 +63,5 @@ def test_a_process_is_ours_has_its_own_session_and_what_it_was_given_and_ends_wi
         assert one.wait() == 0
         two.stdin.close()  # type: ignore[union-attr]
     finally:
-        os.close(ours)
-        os.close(its)
+        for fd in (ours, *given):
+            os.close(fd)
