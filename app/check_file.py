@@ -17,6 +17,7 @@ from app.datasets.doctor.examine import examine
 from app.datasets.doctor.question import asked_of
 from app.datasets.doctor.report import Report
 from app.datasets.ingest import PROFILE_FILE, ingest
+from app.datasets.lists import as_text
 from app.datasets.options import ReadOptions
 from app.models.starter import starter_folder
 from app.tasks import TASKS
@@ -104,7 +105,9 @@ def _print(
         severity = f"[{_COLOURS[one['severity']]}]{one['severity']:<8}[/]"
         console.print(f"{severity} [bold]{escape(one['title'])}[/]: {escape(one['message'])}")
         for row in report.rows(one["id"], 0, _ROWS)["items"]:
-            cells = " | ".join(" ".join(row["cells"][name].split())[:70] or "–" for name in one["columns"])
+            cells = " | ".join(
+                " ".join(as_text(row["cells"][name]).split())[:70] or "–" for name in one["columns"]
+            )
             console.print(
                 f"         line {row['line']}: {escape(cells)}",
                 style="dim",

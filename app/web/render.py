@@ -13,6 +13,7 @@ from app.core import runs
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.files import megabytes
+from app.datasets.lists import as_text
 from app.web.assets import bokeh_url
 from app.web.services import TEMPLATES
 from app.web.trying import try_form
@@ -31,6 +32,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
+            as_text=as_text,
             duration=duration,
             count=count,
             size=megabytes,

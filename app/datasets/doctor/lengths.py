@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.datasets.doctor.base import Block, Check, Found, Rows
+from app.datasets.lists import as_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class Lengths(Check):
             return
         places = list(range(-block.first % self._every, len(block), self._every))
         columns = [block.cells(name) for name in self.asked.text[:2]]
-        texts = [tuple(cells[place][:_MOST_CHARS] for cells in columns) for place in places]
+        texts = [tuple(as_text(cells[place])[:_MOST_CHARS] for cells in columns) for place in places]
         given = [one if len(one) > 1 else one[0] for one in texts]
         for begin in range(0, len(given), _TOGETHER):  # an encoding keeps far more than its ids
             some = self._tokenizer.encode_batch_fast(given[begin : begin + _TOGETHER])

@@ -25,11 +25,11 @@ class Html(Check):
                 id=f"html-{number + 1}",
                 severity="warning" if len(positions) >= MUCH * rows.count else "note",
                 title=f"HTML in {column}",
-                message=f"{share_text(len(positions), rows.count)} have HTML tags or entities in {column}: they take tokens and say little.",
+                message=f"{share_text(len(positions), rows.count)} have HTML tags or entities in {column}: they take tokens and say little.{_kept(self)}",
                 count=len(positions),
                 columns=[column],
                 positions=positions,
-                fixes=[_clean(column, "html", "Take the HTML out", len(positions))],
+                fixes=[] if _kept(self) else [_clean(column, "html", "Take the HTML out", len(positions))],
             )
             for number, (column, positions) in enumerate(self._found.items())
             if positions
@@ -66,11 +66,13 @@ class Encoding(Check):
                         severity="warning",
                         title=f"Wrong encoding in {column}",
                         message=f"{share_text(len(positions), rows.count)} have characters in {column} that come of reading UTF-8 as "
-                        "Windows-1252, as in 'cafÃ©' for 'café'.",
+                        f"Windows-1252, as in 'cafÃ©' for 'café'.{_kept(self) if column in self.asked.text else ''}",
                         count=len(positions),
                         columns=[column],
                         positions=positions,
-                        fixes=[_clean(column, "encoding", "Repair them", len(positions))],
+                        fixes=[]
+                        if column in self.asked.text and _kept(self)
+                        else [_clean(column, "encoding", "Repair them", len(positions))],
                     )
                 )
             lost = self._lost[column]
@@ -88,6 +90,14 @@ class Encoding(Check):
                     )
                 )
         return found
+
+
+def _kept(check: Check) -> str:
+    """Why no fix may change a text; "" where one may."""
+    spans = [name for name, about in check.profile.items() if about.get("shape") == "spans"]
+    return (
+        f" {spans[0]} counts its characters, so no fix here takes some away: mend the file." if spans else ""
+    )
 
 
 def _clean(column: str, how: str, title: str, count: int) -> Fix:

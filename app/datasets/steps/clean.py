@@ -3,8 +3,10 @@
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
+from app.datasets.lists import strings_in, written
 from app.datasets.steps.base import Column, Step
 
 if TYPE_CHECKING:
@@ -51,10 +53,19 @@ class Clean(Step):
         import pyarrow as pa
 
         clean = {"spaces": stripped, "html": without_html, "encoding": repaired}[self.how]
-        cells = [clean(cell) for cell in block[self.column].to_pylist()]
+        cells = [_each(clean, cell) for cell in block[self.column].to_pylist()]
         return block.set_column(
             block.column_names.index(self.column), self.column, pa.array(cells, pa.string())
         )
+
+
+def _each(clean: Callable[[str], str], cell: str) -> str:
+    """Tokens one by one: there are as many as before, each with its tag, so none becomes empty."""
+    strings = strings_in(cell)
+    if strings is None:
+        return clean(cell)
+    cleaned = [clean(one) or one for one in strings]
+    return cell if cleaned == strings else written(cleaned)
 
 
 def stripped(cell: str) -> str:

@@ -52,6 +52,15 @@ def test_html_and_broken_characters_are_cleaned_by_column(doctor: Doctor) -> Non
     assert seen.report.step("encoding-1", "repair") == Clean(kind="clean", column="text", how="encoding")
 
 
+def test_no_fix_takes_characters_from_a_text_whose_spans_count_them(doctor: Doctor) -> None:
+    spans = '[{"start": 0, "end": 3, "label": "PER"}]'
+    rows = [[f"Ann went to place {row}{' &amp; cafÃ©' if row < 2 else ''}", spans] for row in range(30)]
+    seen = doctor(["text", "spans"], rows)
+    for finding in ("html-1", "encoding-1"):
+        assert seen.rows(finding) == {0, 1} and seen.found[finding]["fixes"] == []
+        assert "spans counts its characters" in seen.found[finding]["message"]
+
+
 @pytest.mark.parametrize("text", ["joe@example.com", "<jane.doe+x@mail.example.co.uk>", "to: a_b@c-d.org."])
 def test_e_mail_addresses(text: str) -> None:
     assert EMAIL.search(text)

@@ -1,5 +1,6 @@
 """Tokens, what a maximum length costs, and languages."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,15 @@ def test_long_texts_are_told_with_the_models_tokens(doctor: Doctor) -> None:
     told = seen.report.told["lengths"]
     assert told["rows"] == 60 and sum(one["rows"] for one in told["histogram"]) == 60
     assert told["longest"] > 400
+
+
+def test_tokens_are_counted_without_the_signs_of_their_list(doctor: Doctor) -> None:
+    tokens = ["it", "rained"] * 40
+    rows = [[json.dumps(tokens), json.dumps(["O"] * len(tokens))] for _ in range(20)]
+    told = doctor(
+        ["tokens", "tags"], rows, text=("tokens",), tokenizer=str(Path(starter_folder()) / "tokenizer.json")
+    ).report.told["lengths"]
+    assert told["longest"] == told["median"] == len(tokens) + 2  # [CLS] and [SEP]
 
 
 def test_a_tokenizer_that_is_none_is_left_out(doctor: Doctor, tmp_path: Path) -> None:

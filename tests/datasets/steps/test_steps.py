@@ -53,6 +53,12 @@ def test_clean_works_on_one_column() -> None:
     assert (found["a"], found["b"]) == (["x", "y"], [" x ", "y"])
 
 
+def test_clean_leaves_as_many_tokens_as_there_are_tags() -> None:
+    cells = ['["a &amp; b","<br>","caf&eacute;"]', '["as it","was"]']
+    found = after(table(tokens=cells), kind="clean", column="tokens", how="html")
+    assert found["tokens"] == ['["a & b","<br>","café"]', '["as it","was"]']
+
+
 @pytest.mark.parametrize(
     ("cell", "clean"),
     [(" a b\t", "a b"), ("\ufeffa\u200b", "a"), ("می\u200cخواهم", "می\u200cخواهم"), ("👩\u200d💻", "👩\u200d💻"), ("a\u200d", "a")],
