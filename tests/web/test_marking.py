@@ -12,7 +12,7 @@ from tests.web.test_pages_table import page, send, setup_of
 Upload = Callable[..., dict[str, Any]]
 
 
-def lines(*rows: dict[str, Any]) -> str:
+def lines(*rows: Any) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -36,6 +36,7 @@ def test_tokens_and_tags(client: TestClient, upload: Upload) -> None:
     ]
     dataset = upload(lines(*rows), "a.jsonl")["id"]
     assert f"/data/{dataset}/entities" in page(client, f"/data/{dataset}")
+    assert f"/data/{dataset}/entities" in page(client, f"/data/{dataset}/rows")
     told = setup_of(page(client, f"/data/{dataset}/entities"), "entities")
     assert told == {"column": "tags", "scheme": "bio", "types": ["LOC", "PER"]}
     first = entities(client, dataset, 0)
