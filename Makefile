@@ -8,7 +8,7 @@ run: .venv/installed-run ## serve on http://127.0.0.1:8000 with everything it ne
 	@exec $(BIN)/headstart serve
 
 test: install browser ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 install: .venv/installed-test ## create .venv with the project and its test extras
 
