@@ -34,6 +34,7 @@ from app.tasks.base import column_of
 from app.tasks.examples import Examples, load_examples
 from app.tasks.score import with_commas
 from app.tasks.suspects import Summary, Suspect
+from app.tasks.tag_cells import entities_column
 from worker.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ class LabelSearch:
         self.said.part("reading the rows", (0.0, 0.0))
         store = DatasetStore(self.database, self.files)
         examples = load_examples(store, self.files, self.spec)
+        if task(self.spec.task).labels_a_row == "entities":
+            return self._tags(store, examples, began)
         rows, notes = len(examples), []
         names = task(self.spec.task).labels(examples)
         times = ROWS_TIMES_LABELS if task(self.spec.task).labels_a_row == "several" else ROWS_TIMES_CLASSES
@@ -156,6 +159,45 @@ class LabelSearch:
         seconds = time.monotonic() - began
         return kept, Summary(rows, len(examples), likely, seconds, by, notes)
 
+    def _tags(self, store: "DatasetStore", examples: Examples, began: float) -> tuple[list[Suspect], Summary]:
+        """The same where the labels are entities."""
+        from app.models.hub import fetch
+        from worker import tag_search
+
+        notes, reader, folder = [], self.asked or self.root, None
+        try:
+            folder = fetch(self.catalog.find(reader, ask_hub=False), log.info, offline=True)
+        except HeadstartError as error:
+            notes.append(
+                f"The pre-trained model could not be asked, so only words were compared: {error.message}"
+            )
+        own = self.files.model(self.run_id)
+        asked = tag_search.Asked(
+            self.spec,
+            self._cells(store, entities_column(self.spec)),
+            folder,
+            own if self.alone and own.is_dir() else None,
+            MOST_SECONDS,
+        )
+        found = tag_search.search(asked, examples, self.said.part, MOST_KEPT)
+        by = ["words and their neighbours"]
+        if found.read:
+            learned = ", without what this run learned" if reader == self.root else ""
+            by.append(f"the pre-trained model {title_of(reader)}{learned}")
+        if found.judged:
+            by.append("the run’s own model, for rows that did not train")
+        seconds = time.monotonic() - began
+        return found.suspects, Summary(
+            len(examples), found.looked_at, found.likely, seconds, by, notes + found.notes
+        )
+
+    def _cells(self, store: "DatasetStore", column: str) -> dict[int, str]:
+        """The cells of a column as they are written, by row id."""
+        version = self.spec.dataset_version or int(store.view(self.spec.dataset)["version"])
+        table = store.table(self.spec.dataset, version, [column])
+        cells = [(cell or "").strip() for cell in table[column].to_pylist()]
+        return dict(zip(table[ROW_ID].to_pylist(), cells, strict=True))
+
     def _kinds(
         self, store: "DatasetStore", examples: Examples, names: list[str]
     ) -> "Callable[[Sequence[int]], Kind]":
@@ -164,12 +206,8 @@ class LabelSearch:
 
         how, labels = task(self.spec.task).labels_a_row, examples["label"]
         if how == "number":
-            column = column_of(self.spec, "label")
-            version = self.spec.dataset_version or int(store.view(self.spec.dataset)["version"])
-            table = store.table(self.spec.dataset, version, [column])
-            cells = [(cell or "").strip() for cell in table[column].to_pylist()]
-            written = dict(zip(table[ROW_ID].to_pylist(), cells, strict=True))
-            commas = with_commas(cells)
+            written = self._cells(store, column_of(self.spec, "label"))
+            commas = with_commas(list(written.values()))
 
         def kind_of_rows(rows: Sequence[int]) -> Kind:
             some = [labels[row] for row in rows]

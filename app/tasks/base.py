@@ -65,8 +65,8 @@ class Task(ABC):
     predicts: ClassVar[bool] = True  # whether a finished run answers inputs
     # Whether the model gets a head of the task's own; else it keeps that of its pre-training, the vocabulary's.
     own_head: ClassVar[bool] = True
-    # How many of a few labels a row has, or that its label is a number: where it has any, wrong ones can be looked for.
-    labels_a_row: ClassVar[Literal["none", "one", "several", "number"]] = "none"
+    # How many of a few labels a row has, or that it is a number or entities: where it has any, wrong ones can be looked for.
+    labels_a_row: ClassVar[Literal["none", "one", "several", "number", "entities"]] = "none"
     takes_tokens: ClassVar[bool] = (
         False  # whether an input may be a list of tokens: a file may have one a row
     )

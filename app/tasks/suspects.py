@@ -20,7 +20,9 @@ class Suspect:
     """One row. `suggested`: the label that the others of its kind have, `p_suggested` and `p_label` what speaks for either, 0 to 1.
     `second`: the other text of a pair. Where a text may have several labels, `label` and `suggested` are all of them, a|b, and
     `about` is the one that is too many in `label` or missing there. Where the label is a number, nothing has a probability; `off` says
-    how many times as far from what is predicted it is as usual."""
+    how many times as far from what is predicted it is as usual. Where entities are marked, `label` and `suggested` are whole cells, and
+    `entities` has those that are doubted, "now" and "suggested": {"words": "Berlin=LOC", "spans": [[start, end, type]]} in code points
+    of the text, and the spans of the "others"."""
 
     row_id: int
     part: str
@@ -32,6 +34,7 @@ class Suspect:
     second: str = ""
     about: str = ""
     off: float | None = None
+    entities: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,16 @@ def write(path: Path, suspects: Sequence[Suspect], summary: Summary) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {int: pa.int64(), str: pa.string(), float | None: pa.float64()}
+    types = {
+        int: pa.int64(),
+        str: pa.string(),
+        float | None: pa.float64(),
+        dict[str, Any] | None: pa.string(),
+    }
     fields = {name: types[kind] for name, kind in Suspect.__annotations__.items()}
-    arrays = [pa.array([getattr(one, name) for one in suspects], fields[name]) for name in fields]
+    columns = {name: [getattr(one, name) for one in suspects] for name in fields}
+    columns["entities"] = [one and json.dumps(one, ensure_ascii=False) for one in columns["entities"]]
+    arrays = [pa.array(columns[name], fields[name]) for name in fields]
     said = {_SUMMARY: json.dumps(vars(summary), ensure_ascii=False).encode()}
     table = pa.Table.from_arrays(arrays, schema=pa.schema(list(fields.items()), metadata=said))
     part = path.with_name(f"{path.name}.part")
@@ -79,6 +89,8 @@ def page(path: Path, offset: int = 0, limit: int = 50) -> Page:
         summary = Summary(**json.loads(file.schema_arrow.metadata[_SUMMARY]))
         total = file.metadata.num_rows
         items = file.read().slice(offset, limit).to_pylist()
-    return Page(
-        [{"about": "", "off": None, **item} for item in items], total, summary
-    )  # a file of before lacks some
+    missing = {"about": "", "off": None, "entities": None}  # in a file of before
+    items = [{**missing, **item} for item in items]
+    for item in items:
+        item["entities"] = item["entities"] and json.loads(item["entities"])
+    return Page(items, total, summary)

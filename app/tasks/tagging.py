@@ -23,6 +23,7 @@ class Tagging(Task):
     about = "Entities in a text: people, places, products."
     torch = "tagging:Tagging"
     needs = "tagging"
+    labels_a_row = "entities"
     inputs = (
         (
             Role("tokens", "a list of tokens, or words with spaces between them"),

@@ -20,7 +20,7 @@ DECISION_BODY = {
                 "minProperties": 1,
                 "maxProperties": 1,
                 "properties": {
-                    "label": {"type": "string", "maxLength": suspects.LONGEST},
+                    "label": {"type": "string", "maxLength": suspects.LONGEST_CELL},
                     "right": {"type": "boolean"},
                 },
             }
@@ -39,7 +39,8 @@ def found(
 ) -> dict[str, Any]:
     """Rows whose label is likely wrong, the likeliest first, by models that have not seen it. `state`: of the search, none before
     the first one; `items` is null until it has ended. Where the label is a number, `off` says how many times as far from what is
-    predicted (`suggested`) it is as usual, and nothing has a probability."""
+    predicted (`suggested`) it is as usual, and nothing has a probability; where entities are
+    marked, `label` and `suggested` are whole cells and `entities` says what is doubted."""
     return suspects.look(services, run_id, offset, limit)
 
 

@@ -16,7 +16,7 @@ from app.datasets.ingest import PROFILE_FILE
 from app.tasks import TASKS, heldout
 from app.tasks.examples import names_of
 from app.tasks.slices import MOST_VALUES, Confusion, Slice, confusions, few_values, slices
-from app.web import actions, comparing, suspects
+from app.web import actions, comparing, marks, suspects
 from app.web.heldout import path_of
 from app.web.services import Services
 
@@ -115,9 +115,13 @@ def _suspects(services: Services, view: dict[str, Any], wanted: Wanted) -> dict[
     if at and not found["items"]:
         at, found = 0, suspects.look(services, view["id"])
     total = found["total"] or 0
+    how = TASKS[view["task"]].labels_a_row
+    for item in (found["items"] or []) if how == "entities" else []:
+        item["pieces"] = _doubted(item, view)
     return {
         **found,
-        "number": TASKS[view["task"]].labels_a_row == "number",
+        "number": how == "number",
+        "tags": how == "entities",
         "readers": [] if found["state"] in ("queued", "running") else _readers(services, view),
         "first": at + 1,
         "last": at + len(found["items"] or []),
@@ -125,6 +129,19 @@ def _suspects(services: Services, view: dict[str, Any], wanted: Wanted) -> dict[
         "after": at + suspects.PAGE if at + suspects.PAGE < total else None,
         "at": at,
     }
+
+
+def _doubted(item: dict[str, Any], view: dict[str, Any]) -> list[dict[str, Any]]:
+    """The text of a suspect with its entities, those marked that are doubted."""
+    found, others = item["entities"], item["entities"]["others"]
+    per_class = (view["results"] or {}).get("per_class") or []
+    detail = {"text": item["text"], "characters": True}
+    detail |= {"true": others + found["now"]["spans"], "predicted": others + found["suggested"]["spans"]}
+    titles = {"found": "", "missed": "so it is marked now", "spurious": "so it is suggested"}
+    return [
+        {**one, "title": titles.get(one["kind"], "marked now → suggested")}
+        for one in marks.pieces(detail, marks.colours_of([kind["label"] for kind in per_class]))
+    ]
 
 
 def _readers(services: Services, view: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.core import label_checks, runs
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.spec import RunSpec
 from app.core.tables import FINAL_STATES, Run
 from app.datasets import label_marks
 from app.datasets import rows as parquet
@@ -11,10 +12,11 @@ from app.datasets.changes import parse_change
 from app.tasks import TASKS, suspects
 from app.tasks.multilabel import YES, labels_in, with_flag, with_label
 from app.tasks.score import typed
+from app.tasks.tag_cells import entities_column, fault_of
 from app.web.services import Services
 
 PAGE = 50
-LONGEST = 1000  # characters of a label
+LONGEST, LONGEST_CELL = 1000, 100_000  # characters of a label, and of a cell with the tags of all tokens
 
 
 def look(services: Services, run_id: str, offset: int = 0, limit: int = PAGE) -> dict[str, Any]:
@@ -83,15 +85,16 @@ def decide(services: Services, run_id: str, row: int, value: Any) -> dict[str, A
     with services.database.read() as session:
         run = runs.get(session, run_id)
     _require_labels(run)
-    given = _checked(value, 0 if TASKS[run.task].labels_a_row == "several" else 1)
+    how = TASKS[run.task].labels_a_row
+    given = _checked(value, 0 if how == "several" else 1, LONGEST_CELL if how == "entities" else LONGEST)
     found = _item(services, run_id, row)
     now = _with_status(services, run, [found])[0]
     if now["status"] == "gone":
         raise Conflict("That row is not in the data set any more.")
     if "label" in given:
         column, label = _column(run, found), given["label"]
-        if TASKS[run.task].labels_a_row == "number" and label != now["kept"]:
-            label = typed(label, column, commas="," in found["suggested"])
+        if label != now["kept"]:
+            label = _fitting(services, run, found, column, label)
         cell = {"row": row, "column": column, "value": label, "before": now["now"]}
         services.edits.change(run.dataset_id, parse_change({"cells": [cell]}))
         label_marks.mark(services.files, run.dataset_id, row, None)
@@ -102,14 +105,30 @@ def decide(services: Services, run_id: str, row: int, value: Any) -> dict[str, A
     return _with_status(services, run, [found])[0]
 
 
-def _checked(value: Any, least: int) -> dict[str, Any]:
+def _fitting(services: Services, run: Run, found: dict[str, Any], column: str, label: str) -> str:
+    """A label as it goes into the cell. Raises Invalid for what the task could not read there."""
+    how = TASKS[run.task].labels_a_row
+    if how == "number":
+        return typed(label, column, commas="," in found["suggested"])
+    if how == "entities":
+        role = "text" if "spans" in run.spec["columns"] else "tokens"
+        cells = _cells(services, run, [found["row_id"]])[found["row_id"]]
+        fault = fault_of(RunSpec.model_validate(run.spec), cells[run.spec["columns"][role]], label)
+        if fault:
+            raise Invalid.from_problems(
+                "The entities can't be used", [{"where": "label", "message": f"{column!r} {fault}"}]
+            )
+    return label
+
+
+def _checked(value: Any, least: int, longest: int = LONGEST) -> dict[str, Any]:
     if not isinstance(value, dict) or len(value) != 1 or not set(value) <= {"label", "right"}:
         raise Invalid('Send {"label": "…"}, the label that the row should have, or {"right": true}.')
     label = value.get("label")
-    if "label" in value and not (isinstance(label, str) and least <= len(label.strip()) <= LONGEST):
+    if "label" in value and not (isinstance(label, str) and least <= len(label.strip()) <= longest):
         raise Invalid.from_problems(
             "The label can't be used",
-            [{"where": "label", "message": f"must be a text of {least} to {LONGEST:,} characters"}],
+            [{"where": "label", "message": f"must be a text of {least} to {longest:,} characters"}],
         )
     if "right" in value and not isinstance(value["right"], bool):
         raise Invalid.from_problems(
@@ -180,17 +199,19 @@ def _cells(services: Services, run: Run, rows: list[int]) -> dict[int, dict[str,
 
 def _flagged(run: Run) -> bool:
     """Whether each label has a column of its own, that says yes or no."""
-    return isinstance(run.spec["columns"]["label"], list)
+    return isinstance(run.spec["columns"].get("label"), list)
 
 
 def _column(run: Run, item: dict[str, Any]) -> str:
+    if TASKS[run.task].labels_a_row == "entities":
+        return entities_column(RunSpec.model_validate(run.spec))
     return str(item["about"] if _flagged(run) else run.spec["columns"]["label"])
 
 
 def _require_labels(run: Run) -> None:
     if run.task not in TASKS or TASKS[run.task].labels_a_row == "none":
         raise Conflict(
-            "Wrong labels can be looked for in the data of a classification, with one or several labels a text, of pairs and of scores."
+            "Wrong labels can be looked for in the data of a classification, with one or several labels a text, of pairs, scores and tags."
         )
     if run.state not in FINAL_STATES:
         raise Conflict(f"The run is {run.state}: wrong labels can be looked for once it has succeeded.")

@@ -255,7 +255,9 @@ def test_a_number_is_made_what_somebody_types(
     told = look(client, run_id)["items"][0]
     assert (told["off"], told["p_label"], told["fixed"], told["kept"]) == (3.25, None, suggested, was)
     text = page(client, f"/runs/{run_id}/data")
-    assert "About 1 of 2 numbers are further" in text and "3.2 ×" in text and f'value="{suggested}"' in text
+    assert (
+        "The list has 1 of 2 rows whose number" in text and "3.2 ×" in text and f'value="{suggested}"' in text
+    )
 
     response = client.post(f"/api/runs/{run_id}/suspects/0", json={"label": refused})
     assert response.status_code == 422 and "is no" in response.text
@@ -265,6 +267,42 @@ def test_a_number_is_made_what_somebody_types(
     sent = {"label": suggested, "right": "yes"}  # the field is sent with whatever is pressed
     client.post(f"/runs/{run_id}/suspects/0", data=sent, follow_redirects=False)
     assert look(client, run_id)["items"][0]["status"] == "right"
+
+
+def test_a_sentence_gets_the_entities_that_are_suggested(
+    client: TestClient, services: Services, upload: Upload
+) -> None:
+    was, suggested = "O B-LOC", "B-PER B-LOC"
+    dataset = upload(f"tokens,tags\nAnna Rome,{was}\nOtto Bern,B-PER B-LOC\n")["id"]
+    run_id = finished(services, "tagging", dataset, columns={"tokens": "tokens", "tags": "tags"})
+    entities = {
+        "now": {"words": "", "spans": []},
+        "suggested": {"words": "Anna=PER", "spans": [[0, 4, "PER"]]},
+        "others": [[5, 9, "LOC"]],
+    }
+    found = [Suspect(0, "train", "Anna Rome", was, suggested, 0.1, 0.8, entities=entities)]
+    suspects.write(services.files.suspects(run_id), found, Summary(2, 2, 1, 1.0, ["words"]))
+    told = look(client, run_id)["items"][0]
+    assert (told["entities"], told["fixed"], told["kept"]) == (entities, suggested, was)
+    text = words(page(client, f"/runs/{run_id}/data"))
+    assert (
+        "About 1 of 2 sentences" in text
+        and "none here" in text
+        and "Anna=PER" in text
+        and "Make it so" in text
+    )
+
+    response = client.post(f"/api/runs/{run_id}/suspects/0", json={"label": "B-PER"})
+    assert response.status_code == 422 and "has 1 tags for 2 tokens" in response.text
+    assert decide(client, run_id, 0, label=suggested)["status"] == "pending"
+    assert "becomes what is suggested" in words(page(client, f"/runs/{run_id}/data"))
+    assert decide(client, run_id, 0, label=was)["status"] == "open"  # taken back
+    assert client.get(f"/api/datasets/{dataset}/edits").json()["changes"] == 0
+    assert decide(client, run_id, 0, right=True)["status"] == "right"
+    decide(client, run_id, 0, label=suggested)
+    assert client.post(f"/api/datasets/{dataset}/edits/save").status_code == 201
+    assert look(client, run_id)["items"][0]["status"] == "corrected"
+    page(client, f"/runs/{run_id}/data")
 
 
 def test_slices_and_confusions(client: TestClient, run_id: str) -> None:

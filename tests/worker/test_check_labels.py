@@ -151,3 +151,29 @@ def test_a_number_that_is_far_off_is_found_and_another_told(
     assert len(set(WRONG) & {one["row_id"] for one in first}) >= 8
     assert first[0]["off"] > 1.5 and first[0]["p_label"] is None and "," in first[0]["suggested"]
     assert page.summary.by[-1].startswith("the run’s own model")
+
+
+def test_an_entity_that_is_wrong_is_found_and_the_whole_cell_written(
+    settings: Settings, database: Database, files: Files, real_runs: RealRuns
+) -> None:
+    lines = []
+    for row in range(120):
+        name, kind = (("rome", "LOC"), ("anna", "PER"))[row % 2]
+        kind = {"LOC": "PER", "PER": "LOC"}[kind] if row in WRONG else kind
+        lines.append(f"we saw {name} {row},O O B-{kind} O")
+    dataset = real_runs.upload("tokens,tags\n" + "\n".join(lines))
+    columns = {"tokens": "tokens", "tags": "tags"}
+    run = real_runs.train(dataset=dataset, task="tagging", columns=columns, epochs=1)
+    assert run.state == "succeeded", run.error
+    request(database, run.id)
+
+    assert LabelJobs(settings).once()
+
+    assert found(database, run.id).error is None
+    page = suspects.page(files.suspects(run.id))
+    wrong = [row for row in WRONG if row < 120]
+    assert set(wrong) <= {one["row_id"] for one in page.items[: len(wrong) + 2]}
+    one = next(one for one in page.items if one["row_id"] == 5)
+    assert (one["label"], one["suggested"]) == ("O O B-LOC O", "O O B-PER O")
+    assert one["entities"]["now"] == {"words": "anna=LOC", "spans": [[7, 11, "LOC"]]}
+    assert [by.split(" ")[0] for by in page.summary.by] == ["words", "the", "the"]
