@@ -12,6 +12,7 @@ from app.datasets.doctor.missing import Missing
 from app.datasets.doctor.near_duplicates import Leaks, NearDuplicates
 from app.datasets.doctor.personal import Personal
 from app.datasets.doctor.swapped import Swapped
+from app.datasets.doctor.tags import Tags
 
 __all__ = ["CHECKS", "Asked", "Check", "Found"]
 
@@ -26,6 +27,7 @@ CHECKS: tuple[type[Check], ...] = (
     LabelSets,
     NoNumbers,
     Swapped,
+    Tags,
     Columns,
     Html,
     Encoding,

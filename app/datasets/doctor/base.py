@@ -31,7 +31,7 @@ _NO_WORD = re.compile(r"[\W_]+")
 class Asked:
     """What is examined: the columns that are read as one text, the one with the labels, what its labels are, the column
     that says which part a row belongs to (None: parts are drawn by chance, so copies stay together), and the tokenizer.json
-    of the model that texts are counted with."""
+    of the model that texts are counted with. `tags`: the column with a tag for each token of the text, if it is a list of tokens."""
 
     text: tuple[str, ...]
     label: str | None = None
@@ -39,6 +39,7 @@ class Asked:
     part: str | None = None
     tokenizer: str | None = None
     model: str = ""
+    tags: str | None = None
 
     @property
     def key(self) -> str:
@@ -49,7 +50,7 @@ class Asked:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that a run would read."""
-        return (*self.text, *([self.label] if self.label else []))
+        return (*self.text, *([self.label] if self.label else []), *([self.tags] if self.tags else []))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def asked_of(
         label=label or None,
         labels=_kind(about.get(label) or {}),
         part=_part_column(about, (*texts, label)),
+        tags=roles.get("tags") if texts == (roles.get("tokens"),) else None,
     )
 
 
