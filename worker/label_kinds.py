@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from app.tasks.multilabel import SEPARATOR
+from app.datasets.lists import SEPARATOR
 from app.tasks.score import in_cell
 from worker import wrong_label_sets, wrong_labels, wrong_scores
 from worker.baselines import Labels, Numbers, Probabilities, Texts

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.errors import Problem
 from app.core.spec import RunSpec
+from app.datasets import lists
+from app.datasets.lists import SEPARATOR
 from app.tasks.base import Kept, Metric, Role, Task, column_of, empty_cells, unseen
 from app.tasks.classification import MOST_CLASSES, lonely_labels, with_one_text
 from app.tasks.examples import Examples, Reading
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.floating[Any]]
     Flags = NDArray[np.bool_]
 
-SEPARATOR = "|"
 THRESHOLDS = "headstart_thresholds"  # the field of the download's config.json: {label: threshold}
 YES, NO = ("1", "true", "yes", "1.0"), ("0", "false", "no", "0.0")
 # Validation rows with the label at which its own threshold counts as much as the common one.
@@ -46,7 +47,12 @@ class Multilabel(Task):
     torch = "multilabel:Multilabel"
     needs = "multilabel"
     inputs = (
-        (Role("text"), Role("label", hint="a column such as a|b, or several columns of 0 and 1", many=True)),
+        (
+            Role("text"),
+            Role(
+                "label", hint='a column such as a|b or ["a", "b"], or several columns of 0 and 1', many=True
+            ),
+        ),
     )
     judged_by = (Metric("micro_f1", "micro F1"), Metric("macro_f1", "macro F1"))
     # All labels of all rows together: a label with three validation rows would make macro F1 jump at random.
@@ -201,14 +207,17 @@ def _macro(truth: "Flags", predicted: "Flags") -> float:
 
 
 def labels_in(cell: str) -> list[str]:
-    """The labels of a cell such as a|b, in order, without repetition."""
-    return sorted({label for part in cell.split(SEPARATOR) if (label := part.strip())})
+    """The labels of a cell such as a|b or ["a","b"], in order, without repetition."""
+    return sorted(lists.labels_in(cell))
 
 
 def with_label(cell: str, label: str, there: bool) -> str:
     """The cell with the label, behind the others, or without it; else as it is written."""
-    if there == (label in labels_in(cell)):
+    labels = lists.labels_in(cell)
+    if there == (label in labels):
         return cell
+    if lists.values_in(cell) is not None:
+        return lists.with_labels(cell, [*labels, label] if there else [one for one in labels if one != label])
     if there:
         return f"{cell}{SEPARATOR}{label}" if cell.strip() else label
     return SEPARATOR.join(part for part in cell.split(SEPARATOR) if part.strip() != label)

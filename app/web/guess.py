@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.datasets.column import NUMBER, SURELY_NUMBERS
+from app.datasets.lists import labels_in
 from app.tasks import TASKS
 from app.tasks.base import Role, Task
 from app.web.form import ticked
@@ -38,7 +39,11 @@ def task_for(view: Mapping[str, Any], items: Items, form: Mapping[str, str]) -> 
     label = roles.get("label")
     if label is None:
         wanted = "multilabel" if len(_zero_or_one(columns)) > 1 else "adaptation" if "text" in roles else ""
-    elif is_piped(label, items) or (_is_zero_or_one(columns.get(label)) and len(_zero_or_one(columns)) > 1):
+    elif (
+        is_piped(label, items)
+        or _is_list(columns.get(label))
+        or (_is_zero_or_one(columns.get(label)) and len(_zero_or_one(columns)) > 1)
+    ):
         wanted = "multilabel"
     else:
         wanted = "score" if _is_score(columns.get(label), label, items) else "classification"
@@ -82,8 +87,13 @@ def roles_in(view: Mapping[str, Any]) -> dict[str, str]:
 def is_piped(column: str, items: Items) -> bool:
     """Whether cells of a column hold several labels, as "a|b"."""
     cells = [item["cells"].get(column) or "" for item in items]
-    piped = sum(len([part for part in cell.split("|") if part.strip()]) > 1 for cell in cells)
+    piped = sum(len(labels_in(cell)) > 1 for cell in cells)
     return piped > _PIPED * sum(map(bool, cells))
+
+
+def _is_list(about: Mapping[str, Any] | None) -> bool:
+    """JSON lists of labels."""
+    return (about or {}).get("shape") == "values"
 
 
 def _is_score(about: Mapping[str, Any] | None, column: str, items: Items) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 from app.core.errors import Conflict, Invalid
 from app.datasets.doctor.question import asked_of
 from app.datasets.journal import Pending
+from app.datasets.lists import labels_in
 from app.web.services import Services
 
 MOST_COLUMNS = 40  # in the table; each row on the screen has a cell for each
+_LISTS_COUNTED = 1000
 MOST_LABELS = 500  # offered while one types
 # s skips in the labelling view.
 _OTHER_ANSWERS = {"tokens", "target", "completion"}  # roles of data whose answers are no labels of texts
@@ -63,7 +65,10 @@ def setup(services: Services, view: Mapping[str, Any], text: str = "", label: st
         texts, column, kind = (), chosen_label, "classes"
     about = (profile.get("columns") or {}).get(column) or {}
     pending = services.edits.pending(view["id"])
-    if column is None or about.get("shape") is not None:
+    if kind == "several" and about.get("shape") is not None:  # of lists the profile counts nothing
+        items = services.datasets.rows(view["id"], 0, _LISTS_COUNTED)["items"]
+        about = {"counts": Counter(item["cells"][column] for item in items)}
+    elif column is None or about.get("shape") is not None:
         kind = None
     ordered = [*([column] if column else []), *texts]
     ordered += [name for name in columns if name not in ordered]
@@ -108,5 +113,4 @@ def _labels(about: Mapping[str, Any], pending: Pending, column: str, kind: str) 
 
 
 def _parts(value: str, kind: str) -> Iterable[str]:
-    parts = value.split("|") if kind == "several" else [value]
-    return [part.strip() for part in parts if part.strip()]
+    return labels_in(value) if kind == "several" else [value.strip()] if value.strip() else []

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.datasets.column import TOP
+from app.datasets.lists import labels_in
 from app.tasks.base import Task
 from app.web import pictures
 from app.web.guess import Items
@@ -42,8 +43,8 @@ def picture(task: Task, columns: Columns, view: Mapping[str, Any], items: Items)
         counts = {name: ((profile.get(name) or {}).get("counts") or {}).get("1", 0) for name in label}
         return _bars(counts, "", "labels")
     if label and any(role.many for way in task.inputs for role in way):
-        parts = (part.strip() for cell in _cells(items, label) for part in cell.split("|"))
-        return _bars(Counter(filter(None, parts)), of, "labels")
+        parts = (part for cell in _cells(items, label) for part in labels_in(cell))
+        return _bars(Counter(parts), of, "labels")
     if label and _OF_NUMBERS & {metric.name for metric in task.judged_by}:
         return _numbers(_cells(items, label), of)
     if label:

@@ -28,7 +28,17 @@ if (panel) {
   }
   const offer = () => choices.replaceChildren(...setup.labels.slice(0, KEYS.length).map(({ name }, nth) => button(name, nth)))
 
-  const chosen = (row) => (kind === "several" ? row.cells[column].split("|") : [row.cells[column]]).map((name) => name.trim()).filter(Boolean)
+  // Several labels are a|b, or a JSON list.
+  const list = (cell) => {
+    try {
+      const found = cell.trim().startsWith("[") ? JSON.parse(cell) : null
+      return Array.isArray(found) ? found.map(String) : null
+    } catch {
+      return null
+    }
+  }
+  const parts = (cell) => (kind === "several" ? (list(cell) ?? cell.split("|")) : [cell])
+  const chosen = (row) => parts(row.cells[column]).map((name) => name.trim()).filter(Boolean)
 
   function draw(row) {
     const on = row ? chosen(row) : []
@@ -67,7 +77,8 @@ if (panel) {
       return write(name)
     }
     const on = chosen(row)
-    write((on.includes(name) ? on.filter((one) => one !== name) : [...on, name]).join("|"))
+    const after = on.includes(name) ? on.filter((one) => one !== name) : [...on, name]
+    write(list(row.cells[column]) ? JSON.stringify(after) : after.join("|"))
   }
 
   choices.addEventListener("click", (event) => {

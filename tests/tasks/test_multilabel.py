@@ -46,6 +46,12 @@ def test_labels_in_one_column_are_stripped_parted_and_merged() -> None:
     assert reading.left_out == [None] * 4  # a row without a label is an example too
 
 
+def test_labels_in_one_column_may_be_json_lists() -> None:
+    reading = read({"labels": ['["b"," a ","b"]', "[]", "[3]", '["c|d"]', "[a"]})
+    assert reading.values["label"] == [["a", "b"], [], ["3"], ["c|d"], ["[a"]]
+    assert with_label('["a"]', "b", True) == '["a","b"]' and with_label('["a","b"]', "a", False) == '["b"]'
+
+
 def test_only_rows_without_a_text_are_left_out() -> None:
     reading = read({"text": ["x", " "], "labels": ["a", "a"]})
     assert reading.left_out == [None, "empty text"]

@@ -34,6 +34,13 @@ FILES = {
     "score": ("a.csv", table("text,score", SENTENCES, [f"{n / 7:.3f}" for n in range(30)])),
     "score with commas": ("a.csv", "text;score\n" + "".join(f"a text {n};{n % 7},{n}\n" for n in range(30))),
     "multilabel": ("a.csv", table("text,labels", SENTENCES, ["red|round", "red", ""] * 10)),
+    "lists of labels": (
+        "a.jsonl",
+        "".join(
+            json.dumps({"text": text, "labels": ["red", "round"][: n % 3]}) + "\n"
+            for n, text in enumerate(SENTENCES)
+        ),
+    ),
     "flags": ("a.csv", table("text,funny,long", SENTENCES, [0, 1] * 15, [1, 1, 0] * 10)),
     "pair": ("a.csv", table("sentence1,sentence2,label", SENTENCES, OTHERS, ["x", "y"] * 15)),
     "text2text": ("a.csv", table("source,target", SENTENCES, OTHERS)),
@@ -43,6 +50,7 @@ FILES = {
     "spans": ("a.jsonl", SPANS),
 }
 MADE_FOR = {
+    "lists of labels": "multilabel",
     "stars": "classification",
     "score with commas": "score",
     "flags": "multilabel",

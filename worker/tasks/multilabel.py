@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from app.core.spec import RunSpec
+from app.datasets.lists import SEPARATOR
 from app.tasks.examples import Examples
-from app.tasks.multilabel import PRIOR, SEPARATOR, THRESHOLDS, tuned
+from app.tasks.multilabel import PRIOR, THRESHOLDS, tuned
 from app.tasks.multilabel import Multilabel as FreeHalf
 from worker import baselines, evaluate
 from worker.advice import entropy, stalled

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from app.datasets.column import NUMBER
+from app.datasets.lists import labels_in
 from app.datasets.parts import PARTS, part_named
 from app.datasets.rows import LINE, ROW_ID
 from app.datasets.split import normalised
@@ -206,15 +207,10 @@ class Check(ABC):
         """At the end, however it came."""
 
 
-def parts_of(label: str) -> list[str]:
-    """The labels in a|b, each once."""
-    return list(dict.fromkeys(part for one in label.split("|") if (part := one.strip())))
-
-
 def _meaning(label: str, kind: str) -> str:
     """One spelling of all that mean the same to a run: b|a is a|b, and 4,0 is 4."""
     if kind == "several":
-        return "|".join(sorted(parts_of(label)))
+        return "|".join(sorted(labels_in(label)))
     if kind == "numbers" and NUMBER.fullmatch(label):
         return str(float(label.replace(",", ".")))
     return label

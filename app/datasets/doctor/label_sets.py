@@ -1,4 +1,4 @@
-"""Labels of which a text may have several, as a|b: their spellings, and those with too few rows."""
+"""Labels of which a text may have several, as a|b or ["a","b"]: their spellings, and those with too few rows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from app.datasets.doctor.base import (
     Fix,
     Found,
     Rows,
-    parts_of,
     rows_text,
     share_text,
 )
 from app.datasets.doctor.labels import FEW, SHOWN, best_of, plain, quoted
+from app.datasets.lists import labels_in, with_labels
 
 _MOST_CELLS = 10_000  # that one step changes
 
@@ -40,7 +40,7 @@ class LabelSets(Check):
             return []
         counts: Counter[str] = Counter()
         for cell, places in self._cells.items():
-            counts.update(dict.fromkeys(parts_of(cell), len(places)))
+            counts.update(dict.fromkeys(labels_in(cell), len(places)))
         alike: dict[str, list[str]] = defaultdict(list)
         for part in counts:
             alike[plain(part)].append(part)
@@ -98,7 +98,7 @@ class LabelSets(Check):
         cells = {
             cell: _changed(cell, becomes)
             for cell in self._cells
-            if not becomes.keys().isdisjoint(parts_of(cell))
+            if not becomes.keys().isdisjoint(labels_in(cell))
         }
         positions = sorted(place for cell in cells for place in self._cells[cell])
         step = {"kind": "merge", "column": self.asked.label, "labels": cells}
@@ -118,5 +118,5 @@ class LabelSets(Check):
 
 
 def _changed(cell: str, becomes: Mapping[str, str]) -> str:
-    parts = (becomes.get(part, part) for one in cell.split("|") if (part := one.strip()))
-    return "|".join(dict.fromkeys(part for part in parts if part))
+    parts = [becomes.get(part, part) for part in labels_in(cell)]
+    return with_labels(cell, list(dict.fromkeys(filter(None, parts))))

@@ -21,7 +21,7 @@ def asked_of(
     about, roles = profile.get("columns", {}), profile.get("roles", {})
     texts = tuple(text) or _guessed(profile, roles)
     if label is None and not _without_label(roles):
-        label = profile.get("label")
+        label = profile.get("label") or _numbers_or_lists(about, roles.get("label"))
     problems: list[Problem] = [
         {"where": name, "message": f"is no column; there are: {', '.join(columns)}"}
         for name in (*texts, *([label] if label else []))
@@ -50,6 +50,11 @@ def _guessed(profile: Mapping[str, Any], roles: Mapping[str, str]) -> tuple[str,
     return (text,) if text else ()
 
 
+def _numbers_or_lists(about: Mapping[str, Any], label: str | None) -> str | None:
+    """The column if it is one that a run reads though it holds no classes: other numbers in every row, or lists of labels."""
+    return label if _kind(about.get(label or "") or {}) != "classes" else None
+
+
 def _without_label(roles: Mapping[str, str]) -> bool:
     """Where one text is to be made of another, or words are tagged, no column is a label."""
     return (
@@ -65,6 +70,8 @@ def _kind(about: Mapping[str, Any]) -> Any:
         and about.get("distinct", 0) > _NUMBERS_FROM
     ):
         return "numbers"
+    if about.get("shape") == "values":
+        return "several"
     several = counts and sum("|" in value for value in counts) > 0.1 * len(counts)
     return "several" if several else "classes"
 

@@ -10,10 +10,10 @@ from app.datasets.doctor.base import (
     Fix,
     Found,
     Rows,
-    parts_of,
     rows_text,
     share_text,
 )
+from app.datasets.lists import labels_in
 
 _LONG = 25  # characters that a label rarely has
 _COMMON = 3  # rows that a label must have to be known
@@ -66,10 +66,12 @@ class Swapped(Check):
         sizes = np.bincount(rows.labels[rows.labels >= 0], minlength=len(rows.names)).tolist()
         of_label: Counter[str] = Counter()
         for name, size in zip(rows.names, sizes, strict=True):
-            of_label.update(dict.fromkeys(parts_of(name) if self.asked.labels == "several" else [name], size))
+            of_label.update(
+                dict.fromkeys(labels_in(name) if self.asked.labels == "several" else [name], size)
+            )
 
         def common(cell: str) -> bool:
-            parts = parts_of(cell) if self.asked.labels == "several" else [cell]
+            parts = labels_in(cell) if self.asked.labels == "several" else [cell]
             return bool(parts) and all(of_label[part] >= _COMMON for part in parts)
 
         return [

@@ -76,3 +76,14 @@ def test_labels_in_a_set_are_merged_and_counted_one_by_one(doctor: Doctor) -> No
     assert seen.report.step("small-labels", "merge") == Merge(
         kind="merge", column="label", labels={"rare|neg": "neg"}
     )
+
+
+def test_labels_in_json_lists_are_sets_too(doctor: Doctor) -> None:
+    rows = [[text, f'["{label}","all"]'] for text, label in labelled(60)]
+    rows[1][1] = '["Pos"]'
+    rows += [[rows[0][0], '["all","neg"]']]
+    seen = doctor(["text", "label"], rows, labels="several")
+    assert seen.rows("duplicates", "copy") == {60} and "conflicts" not in seen.found
+    assert seen.report.step("spellings", "merge") == Merge(
+        kind="merge", column="label", labels={'["Pos"]': '["pos"]'}
+    )
