@@ -15,6 +15,7 @@ import inspect
 import json
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -210,6 +211,7 @@ def become(order: dict[str, Any], fds: list[int]) -> None:
     import numpy as np
 
     control(SET_NAME, b"python")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(order["folder"])
     sys.path[0] = order["folder"]
     os.environ.clear()
@@ -224,6 +226,7 @@ def become(order: dict[str, Any], fds: list[int]) -> None:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, which then ends us
     for name in IMPORTED:
         __import__(name)
     for name in SERVED:
