@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from app.core.errors import NotFound
 from app.core.files import folder_bytes
 from app.datasets.column_findings import told_by_the_doctor
+from app.datasets.doctor.question import guessed_label, kind_of
 from app.datasets.encoding_preview import Reading
 from app.datasets.options import AUTO, DELIMITERS, FORMATS, ReadOptions
 from app.datasets.upload import ORIGINAL
@@ -171,7 +172,7 @@ def dataset_context(
         **(
             label_context(view, chosen["label"])
             if ready
-            else {"bars": None, "label_column": "", "distinct": None}
+            else {"bars": None, "labels_are": None, "label_column": "", "distinct": None}
         ),
     }
 
@@ -198,7 +199,7 @@ def chosen_columns(view: dict[str, Any], text: str = "", label: str = "") -> dic
     columns, profile = view["columns"] or [], view["profile"] or {}
     return {
         "text": text if text in columns else profile.get("text") or "",
-        "label": label if label in columns else profile.get("label") or "",
+        "label": label if label in columns else guessed_label(profile) or "",
     }
 
 
@@ -207,6 +208,7 @@ def label_context(view: dict[str, Any], label: str) -> dict[str, Any]:
     about = ((view["profile"] or {}).get("columns") or {}).get(label) or {}
     return {
         "bars": pictures.label_bars(about.get("counts")),
+        "labels_are": kind_of(about),
         "label_column": label,
         "distinct": about.get("distinct"),
     }

@@ -129,3 +129,15 @@ def test_the_first_rows_show_what_is_not_saved_yet(client: TestClient, upload: U
     assert "4 of 4</small>" in shown
     assert re.search(r'<tr class="dropped"><td class="line num">3</td>', shown)
     assert re.search(r'<td class="line num">new</td><td[^>]*>more<', shown)
+
+
+def test_scores_and_lists_are_labels_too(client: TestClient, upload: Upload) -> None:
+    scores = "text,score\n" + "".join(f"a text {n},{n / 7:.3f}\n" for n in range(30))
+    page = client.get(f"/data/{upload(scores, 'a.csv')['id']}").text
+    assert (
+        "<option selected>score</option>" in page
+        and "30 different numbers, to be learned as a score." in page
+    )
+    lists = "".join(f'{{"text": "a text {n}", "labels": ["a", "b"]}}\n' for n in range(30))
+    page = client.get(f"/data/{upload(lists, 'a.jsonl')['id']}").text
+    assert "Lists of labels: a text may have several." in page

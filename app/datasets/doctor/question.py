@@ -20,8 +20,8 @@ def asked_of(
     """
     about, roles = profile.get("columns", {}), profile.get("roles", {})
     texts = tuple(text) or _guessed(profile, roles)
-    if label is None and not _without_label(roles):
-        label = profile.get("label") or _numbers_or_lists(about, roles.get("label"))
+    if label is None:
+        label = guessed_label(profile)
     problems: list[Problem] = [
         {"where": name, "message": f"is no column; there are: {', '.join(columns)}"}
         for name in (*texts, *([label] if label else []))
@@ -36,7 +36,7 @@ def asked_of(
     return Asked(
         text=texts,
         label=label or None,
-        labels=_kind(about.get(label) or {}),
+        labels=kind_of(about.get(label) or {}),
         part=_part_column(about, (*texts, label)),
         tags=roles.get("tags") if texts == (roles.get("tokens"),) else None,
     )
@@ -50,9 +50,15 @@ def _guessed(profile: Mapping[str, Any], roles: Mapping[str, str]) -> tuple[str,
     return (text,) if text else ()
 
 
-def _numbers_or_lists(about: Mapping[str, Any], label: str | None) -> str | None:
-    """The column if it is one that a run reads though it holds no classes: other numbers in every row, or lists of labels."""
-    return label if _kind(about.get(label or "") or {}) != "classes" else None
+def guessed_label(profile: Mapping[str, Any]) -> str | None:
+    """The column of classes, else one that a run reads though it holds none: other numbers in every row, or lists of labels."""
+    roles = profile.get("roles", {})
+    if _without_label(roles):
+        return None
+    other = roles.get("label")
+    about = profile.get("columns", {}).get(other) or {}
+    label: str | None = profile.get("label") or (other if kind_of(about) != "classes" else None)
+    return label
 
 
 def _without_label(roles: Mapping[str, str]) -> bool:
@@ -62,7 +68,8 @@ def _without_label(roles: Mapping[str, str]) -> bool:
     )
 
 
-def _kind(about: Mapping[str, Any]) -> Any:
+def kind_of(about: Mapping[str, Any]) -> Any:
+    """What the labels of a column are, as Asked.labels, by its profile."""
     counts = about.get("counts")
     # A cell in ten may be no number: that is another finding, and no reason to take the others for classes.
     if (
