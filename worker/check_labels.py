@@ -45,8 +45,7 @@ log = logging.getLogger("worker.check_labels")
 
 NICENESS = 10  # a training that goes on beside it comes first
 TELL_SECONDS = 0.5
-# Rows that are looked at: of more, so many at random. The opinions take rows × classes of memory.
-MOST_ROWS, ROWS_TIMES_CLASSES = 50_000, 10_000_000
+ROWS_TIMES_CLASSES = 10_000_000  # that are looked at: so much memory the opinions take
 ROWS_TIMES_LABELS = 500_000  # where a row may have several: each label is learned for itself
 MOST_KEPT = 5_000
 MOST_SECONDS = 1200.0  # that the pre-trained model may read
@@ -88,7 +87,7 @@ class LabelSearch:
         # Where a run began with another's model, that one may have seen these labels: the first of the chain has not.
         self.root = str((bases[-1].spec if bases else run.spec)["model"])
         self.asked = check.model if check is not None else ""
-        self.alone = not bases
+        self.alone, self.learned = not bases, False
         self.catalog = ModelCatalog(
             self.settings, lambda run_id: finished_run(self.database, self.files, run_id)
         )
@@ -125,7 +124,7 @@ class LabelSearch:
         rows, notes = len(examples), []
         names = task(self.spec.task).labels(examples)
         times = ROWS_TIMES_LABELS if task(self.spec.task).labels_a_row == "several" else ROWS_TIMES_CLASSES
-        most = min(MOST_ROWS, times // max(1, len(names)))
+        most = min(suspects.MOST_ROWS, times // max(1, len(names)))
         if rows > most:
             examples = _some(examples, most)
             notes.append(f"Of {rows:,} rows {most:,} were looked at, drawn at random.")
@@ -137,7 +136,9 @@ class LabelSearch:
         by = ["words (TF-IDF)"]
         tell = self.said.part("comparing words", WORDS)
         opinions = [wrong_labels.cross_fitted(kind.by_words(texts), fold_of, kind.outputs, tell)]
+        self._look_at_root(notes)
         reader = self.asked or self._best_reader(texts, groups, kind_of_rows, kind, notes)
+        self._doubt_reader(reader, notes)
         means = self._means(reader, texts, notes)
         if means is not None:
             learned = ", without what this run learned" if reader == self.root else ""
@@ -159,12 +160,43 @@ class LabelSearch:
         seconds = time.monotonic() - began
         return kept, Summary(rows, len(examples), likely, seconds, by, notes)
 
+    def _look_at_root(self, notes: list[str]) -> None:
+        """Whether the model that the run began with has learned from these labels: then neither it nor the run's own is asked."""
+        from app.tasks.learners import learned_from
+
+        try:
+            path = self.catalog.find(self.root, ask_hub=False).path
+        except HeadstartError:  # gone; who reads says so
+            return
+        of = learned_from(self.database, path, self.spec.dataset) if path and self.root != STARTER else None
+        if of is not None:
+            self.learned, self.alone = True, False
+            notes.append(
+                f"The run began with the model of the run “{of}”, which learned from these labels, so neither that model nor the "
+                "run’s own was asked."
+            )
+
+    def _doubt_reader(self, reader: str, notes: list[str]) -> None:
+        from worker.readers import has_labels
+
+        try:
+            own = has_labels(self.catalog.find(reader, ask_hub=False))
+        except HeadstartError:
+            return
+        if own:
+            notes.append(
+                f"{title_of(reader)} was fine-tuned for labels of its own; if it learned them from these rows, it finds them right."
+            )
+
     def _tags(self, store: "DatasetStore", examples: Examples, began: float) -> tuple[list[Suspect], Summary]:
         """The same where the labels are entities."""
         from app.models.hub import fetch
         from worker import tag_search
 
-        notes, reader, folder = [], self.asked or self.root, None
+        notes: list[str] = []
+        self._look_at_root(notes)
+        reader, folder = self.asked or (STARTER if self.learned else self.root), None
+        self._doubt_reader(reader, notes)
         try:
             folder = fetch(self.catalog.find(reader, ask_hub=False), log.info, offline=True)
         except HeadstartError as error:
@@ -228,7 +260,7 @@ class LabelSearch:
         """The pre-trained model that reads these texts best."""
         from worker import readers
 
-        asked = readers.candidates(self.catalog, self.root)
+        asked = readers.candidates(self.catalog, self.root)[int(self.learned) :] or [STARTER]
         tell = self.said.part("trying who reads these texts best", CHOOSING)
         assert self.spec.max_length is not None
         choice = readers.best(

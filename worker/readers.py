@@ -45,7 +45,7 @@ def candidates(catalog: ModelCatalog, own: str) -> list[str]:
     found = [
         one for one in catalog.offered() if one.tasks and one.architecture == "encoder" and one.id != own
     ]
-    found = [one for one in found if not _has_labels(one)]
+    found = [one for one in found if not has_labels(one)]
     return [own, *(one.id for one in sorted(found, key=lambda one: one.parameters or 0))]
 
 
@@ -89,5 +89,6 @@ def best(
     return Choice(min(surprise, key=surprise.__getitem__, default=asked[0]), surprise)
 
 
-def _has_labels(model: ModelInfo) -> bool:
+def has_labels(model: ModelInfo) -> bool:
+    """Whether it was fine-tuned for labels of its own."""
     return model.path is not None and any(not name.startswith("LABEL_") for name in labels_of(model.path))

@@ -14,7 +14,7 @@ from app.datasets.split import normalised
 from app.tasks import bio, task
 from app.tasks.examples import Examples
 from app.tasks.sentences import Sentence
-from app.tasks.suspects import Suspect
+from app.tasks.suspects import MOST_WORDS, Suspect
 from app.tasks.tag_cells import Style, style_of, with_spans, with_tags
 from app.tasks.tagging import shown
 from worker import evaluate, wrong_labels, wrong_tags
@@ -23,8 +23,7 @@ from worker.frozen_means import TooSlow
 from worker.frozen_words import Vectors, frozen_words
 from worker.tagging import word_logits, word_windows
 
-# Words that are looked at: of more sentences, so many at random. The opinions take words × tags of memory.
-MOST_WORDS, WORDS_TIMES_TAGS = 100_000, 10_000_000
+WORDS_TIMES_TAGS = 10_000_000  # that are looked at: so much memory the opinions take
 OWN_BATCH = 32
 
 Tell = Callable[[float], None]

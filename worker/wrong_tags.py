@@ -5,7 +5,7 @@ neighbours, cross-fitted as in worker/wrong_labels.py; equal sentences share a f
 with those that there are: entities in which the two differ are doubted. A sentence stands by its worst word, as far as it is in one of
 them (Wang & Mueller 2022, "Detecting Label Errors in Token Classification Data", found that best of many ways to score a sentence).
 
-`benchmarks/wrong_tags.py` says how well it does. The starter read 3,200 descriptions in which 94 of the 1,890 sentences with entities had got
+`benchmarks/wrong_tags.py` says how well it does. The starter read 3,200 descriptions in which 94 of the 1,885 sentences with entities had got
 a wrong one: 52 to 56 % of the first 50 had it. Of the entities that were added four fifths are among the first 100, of those with another
 type a quarter, of those that were taken away almost none: where a name is missing, no word is improbable enough.
 """

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# That are looked at of a data set: of more, so many at random. Words where entities are marked.
+MOST_ROWS, MOST_WORDS = 50_000, 100_000
 GROUP = 1024
 _SUMMARY = b"headstart"
 

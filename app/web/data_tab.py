@@ -18,7 +18,9 @@ from app.tasks.examples import names_of
 from app.tasks.slices import MOST_VALUES, Confusion, Slice, confusions, few_values, slices
 from app.web import actions, comparing, marks, suspects
 from app.web.heldout import path_of
+from app.web.search_time import expected_seconds
 from app.web.services import Services
+from app.web.will import roughly
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,17 @@ def _suspects(services: Services, view: dict[str, Any], wanted: Wanted) -> dict[
     if at and not found["items"]:
         at, found = 0, suspects.look(services, view["id"])
     total = found["total"] or 0
-    how = TASKS[view["task"]].labels_a_row
+    how, working = TASKS[view["task"]].labels_a_row, found["state"] in ("queued", "running")
     for item in (found["items"] or []) if how == "entities" else []:
         item["pieces"] = _doubted(item, view)
     return {
         **found,
         "number": how == "number",
         "tags": how == "entities",
-        "readers": [] if found["state"] in ("queued", "running") else _readers(services, view),
+        "readers": [] if working else _readers(services, view),
+        "takes": {}
+        if working
+        else {reader: roughly(seconds) for reader, seconds in expected_seconds(services, view).items()},
         "first": at + 1,
         "last": at + len(found["items"] or []),
         "before": max(0, at - suspects.PAGE) if at else None,

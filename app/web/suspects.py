@@ -9,7 +9,9 @@ from app.core.tables import FINAL_STATES, Run
 from app.datasets import label_marks
 from app.datasets import rows as parquet
 from app.datasets.changes import parse_change
+from app.models.starter import STARTER
 from app.tasks import TASKS, suspects
+from app.tasks.learners import learned_from
 from app.tasks.multilabel import YES, labels_in, with_flag, with_label
 from app.tasks.score import typed
 from app.tasks.tag_cells import entities_column, fault_of
@@ -58,9 +60,25 @@ def search(services: Services, run_id: str, model: str = "") -> dict[str, Any]:
                 }
             ],
         )
+    with services.database.read() as session:
+        run = runs.get(session, run_id)
+    _require_labels(run)
+    if model:
+        _refuse_learner(services, run, model)
     with services.database.write() as session:
-        _require_labels(runs.get(session, run_id))
         return label_checks.view(label_checks.request(session, run_id, services.clock(), model))
+
+
+def _refuse_learner(services: Services, run: Run, model: str) -> None:
+    """Raises Invalid for a model that is known to have learned from these labels."""
+    path = next(one.path for one in services.models.offered() if one.id == model)
+    of = learned_from(services.database, path, run.dataset_id) if path and model != STARTER else None
+    if of is not None:
+        message = (
+            f"{model} is the model of the run “{of}”, which learned from the labels of this data and would find them right; "
+            "choose another model"
+        )
+        raise Invalid.from_problems("The search can't start", [{"where": "model", "message": message}])
 
 
 def readers(services: Services) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ def _time(services: Services, checked: dict[str, Any], model: ModelInfo | None) 
     other = told_by.get("strategy") != checked["spec"]["strategy"]
     blocks = depth_of(model) if model else None
     by = f" ({words_of(told_by.get('strategy') or {}, blocks)})" if other else ""
-    return f"about {duration(_roughly(seconds))}, {'by' if other else 'as'} your last run with this model{by}"
+    return f"about {duration(roughly(seconds))}, {'by' if other else 'as'} your last run with this model{by}"
 
 
 def _price(model: ModelInfo | None, task: Task, classes: int, spec: dict[str, Any]) -> float | None:
@@ -98,7 +98,7 @@ def _price(model: ModelInfo | None, task: Task, classes: int, spec: dict[str, An
     return work(*known, spec.get("epochs"), words=not task.own_head) if known else None
 
 
-def _roughly(seconds: float) -> float:
+def roughly(seconds: float) -> float:
     """No finer than an estimate can be: 8 s, 50 s, 2 min 30 s, 20 min, 1 h 30 min."""
     units = ((10, 1), (120, 10), (600, 30), (3600, 60), (86400, 600))
     unit = next((unit for below, unit in units if seconds < below), 3600)

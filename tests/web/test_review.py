@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from app.core import attempts, label_checks, runs
 from app.core.settings import Settings
+from app.models.finished import folder_sha256
 from app.tasks import heldout, suspects
 from app.tasks.heldout import Prediction
 from app.tasks.suspects import Summary, Suspect
@@ -84,6 +85,25 @@ def test_another_encoder_of_this_machine_can_read_the_texts(
     with services.database.read() as session:
         check = label_checks.find(session, run_id)
         assert check is not None and (check.state, check.model) == ("queued", "local:larger")
+
+
+def test_a_model_that_has_learned_from_the_labels_does_not_read(
+    client: TestClient, services: Services, run_id: str, upload: Upload, settings: Settings
+) -> None:
+    assert settings.models_dir is not None
+    folder = build("bert", settings.models_dir / "tuned", ["a text"])
+    with services.database.write() as session:
+        runs.get(session, run_id).weights_sha256 = folder_sha256(folder)
+    asked = "suspects?model=local:tuned"
+    response = client.post(f"/api/runs/{run_id}/{asked}")
+    assert response.status_code == 422 and "is the model of the run “classification run”" in response.text
+    other = finished(services, "classification", upload("text,label\na b,x\nc d,y\n")["id"])
+    assert client.post(f"/api/runs/{other}/{asked}").status_code == 202  # that data it does not know
+    later = finished(services, "classification", upload("text,label\ne f,x\ng h,y\n")["id"], parent=run_id)
+    with services.database.write() as session:
+        runs.get(session, run_id).weights_sha256 = None
+        runs.get(session, later).weights_sha256 = folder_sha256(folder)
+    assert client.post(f"/api/runs/{run_id}/{asked}").status_code == 422  # it began with what has
 
 
 def test_a_corrected_label_is_an_edit_of_the_data_set_that_is_not_saved(
