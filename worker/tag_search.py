@@ -1,4 +1,4 @@
-"""The search for wrong labels where they are entities: as worker/check_labels.py has it of whole texts."""
+"""The search for wrong labels where they are entities: as worker/label_search.py has it of whole texts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

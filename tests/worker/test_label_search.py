@@ -13,7 +13,7 @@ from app.core.spec import RunSpec
 from app.models.finished import folder_sha256
 from app.tasks.examples import Examples
 from tests.worker.tiny import build_bert
-from worker.check_labels import LabelSearch, _some
+from worker.label_search import LabelSearch, _some
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def chain(database: Database, spec: RunSpec, clock: Callable[[], float]) -> tupl
 def test_a_run_of_a_chain_is_judged_by_the_pre_trained_model_at_its_begin_alone(
     settings: Settings, chain: tuple[str, str]
 ) -> None:
-    first, second = (LabelSearch(settings, run, 1) for run in chain)
+    first, second = (LabelSearch(settings, run) for run in chain)
     assert (first.root, first.alone) == ("starter", True)
     # The model of the first may have learned from rows that the second holds back.
     assert (second.root, second.alone) == ("starter", False)
@@ -48,7 +48,7 @@ def test_a_run_that_began_with_a_model_of_its_own_labels_asks_neither(
         if learned:
             with database.write() as session:
                 runs.get(session, chain[1]).weights_sha256 = folder_sha256(folder)
-        search = LabelSearch(settings, chain[0], 1)
+        search = LabelSearch(settings, chain[0])
         search.root = "local:tuned"
         search._look_at_root(notes)
         assert (search.learned, search.alone, len(notes)) == (learned, not learned, int(learned))
