@@ -10,6 +10,7 @@ from app.datasets.doctor.lengths import Lengths
 from app.datasets.doctor.markup import Encoding, Html
 from app.datasets.doctor.missing import Missing
 from app.datasets.doctor.near_duplicates import Leaks, NearDuplicates
+from app.datasets.doctor.parts import PartNames
 from app.datasets.doctor.personal import Personal
 from app.datasets.doctor.swapped import Swapped
 from app.datasets.doctor.tags import Tags
@@ -29,6 +30,7 @@ CHECKS: tuple[type[Check], ...] = (
     Swapped,
     Tags,
     Columns,
+    PartNames,
     Html,
     Encoding,
     Personal,

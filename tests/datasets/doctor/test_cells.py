@@ -3,7 +3,7 @@
 import pytest
 
 from app.datasets.doctor.personal import EMAIL, PHONE
-from app.datasets.steps import Clean, Drop, Swap
+from app.datasets.steps import Clean, Drop, Merge, Swap
 from tests.datasets.doctor.conftest import Doctor, labelled
 
 
@@ -140,3 +140,17 @@ def test_words_for_nothing_are_told_in_texts_and_labels(doctor: Doctor) -> None:
     assert (seen.rows("no-value-1"), seen.rows("no-value-2")) == ({3}, {4})
     assert "1 of 60 rows (2 %) say 'nan' in the column label" in seen.found["no-value-2"]["message"]
     assert seen.report.step("no-value-2", "drop") == Drop(kind="drop", rows=[4])
+
+
+def test_a_part_that_is_none_is_told_and_mended(doctor: Doctor) -> None:
+    rows = [[*row, "Train" if place % 5 else "test"] for place, row in enumerate(labelled(60))]
+    assert doctor(["text", "label", "split"], rows).found == {}
+    rows[4][2], rows[5][2], rows[7][2] = "tset", "", "other"
+    seen = doctor(["text", "label", "split"], rows)
+    said = seen.found["part-names-3"]["message"]
+    assert "1 row says 'other', 1 row says 'tset', 1 row says nothing." in said
+    assert seen.report.step("part-names-3", "merge") == Merge(
+        kind="merge", column="split", labels={"tset": "test"}
+    )
+    other = [[*row, "red" if place % 2 else "blue"] for place, row in enumerate(labelled(60))]
+    assert doctor(["text", "label", "colour"], other).found == {}
