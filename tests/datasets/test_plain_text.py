@@ -4,6 +4,7 @@ import codecs
 
 import pytest
 
+from app.datasets import apart
 from app.datasets.readers import source
 
 from .conftest import Bench, failure, warnings
@@ -88,6 +89,7 @@ def test_a_line_that_is_no_text(bench: Bench) -> None:
 
 def test_a_line_without_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_MAX_LINE", 2**20)
+    monkeypatch.setattr(apart, "_SMALL", 2**30)  # in this process
     message = failure(bench.read("x" * 3 * 2**20, "a.txt"))[1]
     assert message.startswith("Line 1 has more than 1 MB")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.datasets import apart
 from app.datasets.readers import source, token_table
 
 from .conftest import Bench, failure, warnings
@@ -165,6 +166,7 @@ def test_both_passes_count_as_one(bench: Bench, monkeypatch: pytest.MonkeyPatch)
     from app.datasets.options import ReadOptions
 
     monkeypatch.setattr(token_table, "_TELL_EVERY", 2**20)
+    monkeypatch.setattr(apart, "_SMALL", 2**30)  # in this process
     path = bench.files.root / "big.csv"
     rows = "".join(f"{i // 20},word{i},O,train\n" for i in range(120_000))
     path.write_text("sentence,token,tag,split\n" + rows)

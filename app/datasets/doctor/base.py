@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Severity = Literal["error", "warning", "note"]
 # Raised when a check says something else than before: what was kept of earlier examinations is then not used.
-EDITION = 6
+EDITION = 7
 NO_LABEL = -1
 TRAIN, VALIDATION, TEST, NO_PART = 0, 1, 2, -1
 MOST_LABELS = 100_000
