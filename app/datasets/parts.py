@@ -1,6 +1,8 @@
 """The parts of a data set, and which of them a file is, by its name."""
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 PARTS = ("train", "validation", "test")
 SPELLINGS = {
@@ -21,4 +23,19 @@ def part_of(name: str) -> str | None:
         found = {SPELLINGS[word] for word in re.findall(r"[a-z]+", step) if word in SPELLINGS}
         if found:
             return found.pop() if len(found) == 1 else None
+    return None
+
+
+def part_column(about: Mapping[str, Any], read: Sequence[str | None]) -> str | None:
+    """A column whose values all name parts, train among them. `about`: the columns of a profile; `read`: those that are something else."""
+    for name, column in about.items():
+        parts = {part_named(value) for value in column.get("counts") or {}}
+        if (
+            name not in read
+            and "train" in parts
+            and len(parts) > 1
+            and None not in parts
+            and not column["empty"]
+        ):
+            return name
     return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.errors import HeadstartError
+from app.datasets.parts import part_column, part_named
 from app.models.info import ModelInfo
 from app.tasks import TASKS
 from app.tasks.base import Role, Task
@@ -61,6 +62,8 @@ def form_context(
     own_files = bool(view and view["options"].get("files"))
     if moved or "split" not in form:
         shown["split"] = "files" if own_files else form.get("split", "random").replace("files", "random")
+        if not own_files and (column := _split_column(view, columns)):
+            shown |= {"split": "column", "split_column": column}
     problems = by_field(actions.problems_of(error), shown_fields(task, way)) if error else {}
     return {
         "form": shown,
@@ -91,6 +94,14 @@ def form_context(
         "plain": plain_defaults(),
         "problems": problems,
     }
+
+
+def _split_column(view: Mapping[str, Any] | None, columns: Mapping[str, Any]) -> str | None:
+    """The column of the file that says which rows train and which test: whoever wrote it means it."""
+    about = ((view["profile"] or {}) if view else {}).get("columns", {})
+    read = [name for value in columns.values() for name in ([value] if isinstance(value, str) else value)]
+    found = part_column(about, read)
+    return found if found and "test" in map(part_named, about[found]["counts"]) else None
 
 
 def _way(task: Task, form: Mapping[str, str], view: Mapping[str, Any] | None) -> tuple[Role, ...]:

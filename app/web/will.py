@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.spec import RunSpec
+from app.core.spec import FilesSplit, RandomSplit, RunSpec, TimeSplit
 from app.core.strategies import Strategy
 from app.models.info import ModelInfo
 from app.models.learning import words_of, work
@@ -38,6 +38,13 @@ def will_happen(services: Services, checked: dict[str, Any]) -> Will:
         "task": checked["what"],
         "train / val / test": " / ".join(count(rows[part]) for part in ("train", "validation", "test")),
     }
+    if not isinstance(spec.split, RandomSplit):
+        by = (
+            "the files they came in"
+            if isinstance(spec.split, FilesSplit)
+            else f"the column {spec.split.column}"
+        )
+        lines["split"] = f"by {'time, ' if isinstance(spec.split, TimeSplit) else ''}{by}"
     if spec.converges:
         lines["fitted"] = "to its optimum, by L-BFGS, without epochs"
     else:

@@ -246,3 +246,16 @@ def test_a_repeated_run_keeps_its_strategy(client: TestClient, launch: Launch) -
     text = page(client, f"/runs/new?clone={run_id}")
     assert checked(text, "strategy") == ["partial"] and re.search(r'name="layers"[^>]* value="4"', text)
     assert re.search(r'name="layer_decay" value="0.8"', text)
+
+
+def test_a_column_of_parts_is_the_split(client: TestClient, upload: Upload) -> None:
+    parts = ["train"] * 40 + ["Test"] * 10 + ["dev"] * 10
+    rows = "".join(f"a text number {n},{'ab'[n % 2]},{part}\n" for n, part in enumerate(parts))
+    dataset = upload("text,label,fold\n" + rows)["id"]
+    text = page(client, f"/runs/new?dataset={dataset}&look=1")
+    assert '<option value="column" selected' in text and '<option value="fold" selected>' in text
+    assert "40 / 10 / 10" in words(text) and "by the column fold" in words(text)
+    other = page(client, f"/runs/new?dataset={dataset}&look=1&split=random")
+    assert '<option value="random" selected' in other and "by the column" not in words(other)
+    without_test = upload("text,label,fold\n" + rows.replace(",Test", ",train"))["id"]
+    assert '<option value="random" selected' in page(client, f"/runs/new?dataset={without_test}")

@@ -6,7 +6,7 @@ from typing import Any
 from app.core.errors import Invalid, NotFound, Problem
 from app.datasets.column import SURELY_NUMBERS
 from app.datasets.doctor.base import Asked
-from app.datasets.parts import part_named
+from app.datasets.parts import part_column
 
 _NUMBERS_FROM = 20  # different numbers in a column that is no class
 
@@ -37,7 +37,7 @@ def asked_of(
         text=texts,
         label=label or None,
         labels=kind_of(about.get(label) or {}),
-        part=_part_column(about, (*texts, label)),
+        part=part_column(about, (*texts, label)),
         tags=roles.get("tags") if texts == (roles.get("tokens"),) else None,
     )
 
@@ -81,18 +81,3 @@ def kind_of(about: Mapping[str, Any]) -> Any:
         return "several"
     several = counts and sum("|" in value for value in counts) > 0.1 * len(counts)
     return "several" if several else "classes"
-
-
-def _part_column(about: Mapping[str, Any], read: Sequence[str | None]) -> str | None:
-    """A column whose values all name parts, train among them."""
-    for name, column in about.items():
-        parts = {part_named(value) for value in column.get("counts") or {}}
-        if (
-            name not in read
-            and "train" in parts
-            and len(parts) > 1
-            and None not in parts
-            and not column["empty"]
-        ):
-            return name
-    return None
