@@ -8,6 +8,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
+from anyio import BrokenResourceError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -66,7 +67,9 @@ class CatchAll:
             await self.app(scope, receive, noting_send)
         except ClientDisconnect:
             return  # nobody is left to answer
-        except Exception:
+        except Exception as fault:
+            if started and _is_a_reader_who_left(fault):
+                return
             log.exception("unexpected error in %s %s", scope.get("method"), scope.get("path"))
             if started or scope["type"] != "http":
                 raise
@@ -75,6 +78,13 @@ class CatchAll:
                 "Nothing of yours is lost: go back and try again."
             )
             await error_response(scope, error)(scope, receive, send)
+
+
+def _is_a_reader_who_left(fault: BaseException) -> bool:
+    """What FastAPI raises where somebody goes away while an event is on its way to them: in a group of the tasks of the stream."""
+    if isinstance(fault, BaseExceptionGroup):
+        return all(map(_is_a_reader_who_left, fault.exceptions))
+    return isinstance(fault, BrokenResourceError)
 
 
 def install_handlers(app: FastAPI) -> None:

@@ -1,14 +1,18 @@
 """Errors: one shape of JSON below /api, a page elsewhere, never a traceback."""
 
+import asyncio
+import contextlib
 import logging
 
 import pytest
+from anyio import BrokenResourceError
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from starlette.types import Message, Receive, Scope, Send
 
 from app.core.db import Database
-from app.web.errors import database_refused
+from app.web.errors import CatchAll, database_refused
 from app.web.services import Services
 
 PAGE = {"accept": "text/html"}
@@ -104,3 +108,25 @@ def test_a_full_disk_is_said() -> None:
     assert error is not None
     assert (error.status, error.kind) == (507, "disk")
     assert database_refused(OperationalError("", None, Exception("no such column: x"))) is None
+
+
+@pytest.mark.parametrize(("fault", "told"), [(BrokenResourceError(), False), (ValueError("a bug"), True)])
+def test_who_leaves_a_stream_is_no_fault(
+    fault: Exception, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stream(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ExceptionGroup("the tasks of a stream", [fault])
+
+    async def ask() -> None:
+        async def ignore(_: Message) -> None: ...
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "method": "GET", "path": "/live"}
+        with pytest.raises(ExceptionGroup) if told else contextlib.nullcontext():
+            await CatchAll(stream)(scope, receive, ignore)
+
+    asyncio.run(ask())
+    assert ("unexpected error in GET /live" in caplog.text) is told
