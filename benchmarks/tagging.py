@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.settings import Settings
-from app.tasks import bio
+from app.datasets import bio
 from app.train import train_file
 
 VALIDATION = 200

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from app.core.settings import Settings
+from app.datasets import bio
 from app.datasets.split import normalised
 from app.models.catalog import ModelCatalog
 from app.models.hub import fetch
-from app.tasks import bio
 from app.tasks.sentences import Sentence
 from app.tasks.tagging import shown
 from worker import wrong_labels, wrong_tags

@@ -232,7 +232,7 @@ class LabelSearch:
         """The pre-trained model that reads these texts best."""
         from worker import readers
 
-        asked = readers.candidates(self.catalog, self.root)[int(self.learned) :] or [STARTER]
+        asked = readers.candidates(self.catalog, None if self.learned else self.root)
         tell = self.said.part("trying who reads these texts best", CHOOSING)
         assert self.spec.max_length is not None
         choice = readers.best(
@@ -302,12 +302,7 @@ def _texts(examples: Examples) -> Any:
 
 
 def _some(examples: Examples, count: int) -> Examples:
-    rows = np.sort(np.random.default_rng(0).permutation(len(examples))[:count]).tolist()
-    return Examples(
-        [examples.row_ids[row] for row in rows],
-        {role: [column[row] for row in rows] for role, column in examples.values.items()},
-        [examples.parts[row] for row in rows],
-    )
+    return examples.only(np.sort(np.random.default_rng(0).permutation(len(examples))[:count]).tolist())
 
 
 def _suspect(examples: Examples, doubt: "Doubt") -> Suspect:

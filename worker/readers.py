@@ -33,20 +33,21 @@ Tell = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Choice:
-    """`surprise`: the mean of -ln p of the labels that were guessed, by reader; {} where there was no choice."""
+    """`surprise`: of the labels that were guessed, as Kind.surprise has it, by reader; {} where there was no choice."""
 
     reader: str
     surprise: dict[str, float]
 
 
-def candidates(catalog: ModelCatalog, own: str) -> list[str]:
-    """`own`, and the other encoders here, the smallest first, that can't have seen the labels: a model with labels of its own was
-    fine-tuned, and perhaps on these."""
+def candidates(catalog: ModelCatalog, own: str | None) -> list[str]:
+    """`own` (None: it has seen the labels), and the other encoders here, the smallest first, that can't have seen them: a model with
+    labels of its own was fine-tuned, and perhaps on these. The starter is among them, so there is always one."""
     found = [
         one for one in catalog.offered() if one.tasks and one.architecture == "encoder" and one.id != own
     ]
     found = [one for one in found if not has_labels(one)]
-    return [own, *(one.id for one in sorted(found, key=lambda one: one.parameters or 0))]
+    others = [one.id for one in sorted(found, key=lambda one: one.parameters or 0)]
+    return others if own is None else [own, *others]
 
 
 def best(

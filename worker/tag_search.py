@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from app.core.errors import HeadstartError
 from app.core.spec import RunSpec
+from app.datasets import bio
 from app.datasets.split import normalised
-from app.tasks import bio, task
+from app.tasks import task
 from app.tasks.examples import Examples
 from app.tasks.sentences import Sentence
 from app.tasks.suspects import MOST_WORDS, Suspect
@@ -132,12 +133,7 @@ def _some(examples: Examples, words: int) -> Examples:
     if counts.sum() <= words:
         return examples
     order = np.random.default_rng(0).permutation(len(counts))
-    rows = np.sort(order[np.cumsum(counts[order]) <= words]).tolist()
-    return Examples(
-        [examples.row_ids[row] for row in rows],
-        {role: [column[row] for row in rows] for role, column in examples.values.items()},
-        [examples.parts[row] for row in rows],
-    )
+    return examples.only(np.sort(order[np.cumsum(counts[order]) <= words]).tolist())
 
 
 def _suspect(asked: Asked, examples: Examples, doubt: wrong_tags.Doubted, style: Style) -> Suspect:

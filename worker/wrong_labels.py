@@ -15,6 +15,7 @@ was doubted most, and, in one draw, two layers tuned in each fold (minutes, not 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,13 @@ def by_words(texts: Texts, labels: Labels, classes: int) -> Judge:
 def by_features(features: Features, labels: Labels, classes: int, strength: float = STRENGTH) -> Judge:
     """A logistic regression on what a frozen model says of the texts."""
     scaled = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
+    return by_regression(scaled, labels, classes, strength)
+
+
+def by_regression(
+    inputs: Any, labels: Labels, classes: int, strength: float, tolerance: float = 1e-4
+) -> Judge:
+    """A logistic regression on `inputs`, (rows, features), dense or sparse."""
 
     def judge(learn: Labels, asked: Labels) -> Probabilities:
         learn = learn[baselines.sampled(len(learn), classes, 0)]  # a fit takes rows × classes
@@ -73,12 +81,12 @@ def by_features(features: Features, labels: Labels, classes: int, strength: floa
         if len(present) < 2:
             found[:, present] = 1.0
             return found
-        model = LogisticRegression(C=strength, max_iter=ITERATIONS)
+        model = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=tolerance)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            model.fit(scaled[learn], labels[learn])
-        found[:, present] = model.predict_proba(scaled[asked])
+            model.fit(inputs[learn], labels[learn])
+        found[:, present] = model.predict_proba(inputs[asked])
         return found
 
     return judge

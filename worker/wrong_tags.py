@@ -11,27 +11,23 @@ type a quarter, of those that were taken away almost none: where a name is missi
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction import FeatureHasher
-from sklearn.linear_model import LogisticRegression
 
-from app.tasks import bio
+from app.datasets import bio
 from app.tasks.sentences import Sentence
-from worker import baselines, wrong_labels
+from worker import wrong_labels
 from worker.baselines import Labels, Probabilities
 from worker.frozen_words import Vectors
 from worker.wrong_labels import FLOOR, Judge
 
 # Inverse regularisation of the regression on words, and of that on vectors that have variance 1.
 WORDS_STRENGTH, STRENGTH = 1.0, 0.01
-ITERATIONS, TOLERANCE = 100, 1e-3
+TOLERANCE = 1e-3
 HASHES, HASHES_TIMES_CLASSES = 2**16, 2_000_000
 
 
@@ -69,13 +65,14 @@ def by_words(sentences: Sequence[Sentence], tags: Labels, classes: int) -> Judge
     features = hasher.transform(
         about(one.tokens, place) for one in sentences for place in range(len(one.tokens))
     )
-    return _judge(features, tags, classes, WORDS_STRENGTH)
+    return wrong_labels.by_regression(features, tags, classes, WORDS_STRENGTH, TOLERANCE)
 
 
 def by_vectors(vectors: Vectors, tags: Labels, classes: int) -> Judge:
     """A logistic regression on what a frozen model says of each word, (words, width)."""
     full = vectors.astype(np.float32)
-    return _judge((full - full.mean(axis=0)) / np.maximum(full.std(axis=0), 1e-6), tags, classes, STRENGTH)
+    scaled = (full - full.mean(axis=0)) / np.maximum(full.std(axis=0), 1e-6)
+    return wrong_labels.by_regression(scaled, tags, classes, STRENGTH, TOLERANCE)
 
 
 def about(tokens: Sequence[str], place: int) -> list[str]:
@@ -169,25 +166,6 @@ def differing(tags: Sequence[str], others: Sequence[str]) -> list[tuple[int, int
         else:
             parts.append((first, behind))
     return parts
-
-
-def _judge(features: Any, tags: Labels, classes: int, strength: float) -> Judge:
-    def judge(learn: Labels, asked: Labels) -> Probabilities:
-        learn = learn[baselines.sampled(len(learn), classes, 0)]
-        found = np.zeros((len(asked), classes))
-        present = np.unique(tags[learn])
-        if len(present) < 2:
-            found[:, present] = 1.0
-            return found
-        model = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=TOLERANCE)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-            model.fit(features[learn], tags[learn])
-        found[:, present] = model.predict_proba(features[asked])
-        return found
-
-    return judge
 
 
 def _shape(word: str) -> str:

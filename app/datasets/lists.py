@@ -2,19 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 SEPARATOR = "|"  # of labels
 
 
 def strings_in(cell: str) -> list[str] | None:
     """The strings; None for any other cell."""
-    if not cell.lstrip().startswith("["):
-        return None
-    try:
-        found = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+    return _list_of(cell, str)
 
 
 def as_text(cell: str) -> str:
@@ -41,10 +36,14 @@ def with_labels(cell: str, labels: Sequence[str]) -> str:
 
 def values_in(cell: str) -> list[str | int] | None:
     """The strings and whole numbers of a list; None for any other cell."""
+    return _list_of(cell, str, int)
+
+
+def _list_of(cell: str, *types: type) -> list[Any] | None:
     if not cell.lstrip().startswith("["):
         return None
     try:
         found = json.loads(cell)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, list) and all(type(one) in (str, int) for one in found) else None
+    return found if isinstance(found, list) and all(type(one) in types for one in found) else None

@@ -1,6 +1,7 @@
 """The examples of a run: the values of the chosen columns, cleaned, each row in its part."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +51,14 @@ class Examples:
 
     def part(self, name: str) -> "Examples":
         """The rows of train, validation or test."""
-        rows = [index for index, part in enumerate(self.parts) if part == name]
+        return self.only([index for index, part in enumerate(self.parts) if part == name])
+
+    def only(self, rows: Sequence[int]) -> "Examples":
+        """Those at these places."""
         return Examples(
             row_ids=[self.row_ids[row] for row in rows],
             values={role: [column[row] for row in rows] for role, column in self.values.items()},
-            parts=[name] * len(rows),
+            parts=[self.parts[row] for row in rows],
         )
 
 

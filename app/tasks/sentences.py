@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from app.tasks import bio
+from app.datasets import bio
 from app.tasks.words import Span, words_of
 
 
@@ -83,6 +83,16 @@ def strings_of(cell: str) -> list[str]:
                 'and write tags by name, as "B-LOC"'
             )
     return found
+
+
+def tokens_with_tags(tokens: str, tags: str) -> Sentence:
+    """Tags as they are written. Raises Unreadable."""
+    found, marks = strings_of(tokens), [tag.strip() for tag in strings_of(tags)]
+    if len(found) != len(marks):
+        raise Unreadable(f"has {len(found):,} tokens and {len(marks):,} tags; each token needs one tag")
+    if "" in found:
+        raise Unreadable(f"has an empty token in place {found.index('') + 1}; remove it and its tag")
+    return Sentence(found, marks)
 
 
 def text_with_spans(text: str, cell: str) -> Sentence:

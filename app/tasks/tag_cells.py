@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.spec import RunSpec
-from app.tasks import bio
+from app.datasets import bio
 from app.tasks.base import column_of
-from app.tasks.sentences import Sentence, Unreadable, listed, strings_of, text_with_spans
+from app.tasks.sentences import Sentence, Unreadable, listed, strings_of, text_with_spans, tokens_with_tags
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def with_spans(cell: str, sentence: Sentence, first: int, behind: int, entities:
     """The cell of spans with these entities, and no others, at the sentence's tokens first … behind; the others stay as they are."""
     items, places, text = listed(cell) or [], sentence.places, sentence.string
     start, end = places[first][0], places[behind - 1][1]
-    kept = [item for item in items if not start <= _edges(item)[0] < end]
+    kept = [item for item in items if not start <= edges(item)[0] < end]
     quoted = any(isinstance(item, dict) and "text" in item for item in items)
     for begin, over, kind in entities:
         low, high = places[begin][0], places[over - 1][1]
@@ -67,7 +67,7 @@ def with_spans(cell: str, sentence: Sentence, first: int, behind: int, entities:
             kept.append(
                 {"start": low, "end": high, "label": kind} | ({"text": text[low:high]} if quoted else {})
             )
-    kept.sort(key=_edges)
+    kept.sort(key=edges)
     return _as_before(cell, kept)
 
 
@@ -77,9 +77,7 @@ def fault_of(spec: RunSpec, first: str, cell: str) -> str | None:
         if "spans" in spec.columns:
             text_with_spans(first, cell)
             return None
-        tokens, tags = strings_of(first), [tag.strip() for tag in strings_of(cell)]
-        if len(tokens) != len(tags):
-            return f"has {len(tags):,} tags for {len(tokens):,} tokens; each token needs one"
+        tags = tokens_with_tags(first, cell).tags
         if any(map(bio.is_prefixed, tags)):
             bio.to_bio(tags)
     except (Unreadable, bio.Faulty) as fault:
@@ -87,7 +85,8 @@ def fault_of(spec: RunSpec, first: str, cell: str) -> str | None:
     return None
 
 
-def _edges(item: Any) -> tuple[int, int]:
+def edges(item: Any) -> tuple[int, int]:
+    """Of a span as it is written."""
     if isinstance(item, dict):
         return item["start"], item["end"]
     return item[0], item[1]

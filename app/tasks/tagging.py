@@ -6,10 +6,10 @@ from typing import Any
 
 from app.core.errors import Problem
 from app.core.spec import RunSpec
-from app.tasks import bio
+from app.datasets import bio
 from app.tasks.base import Kept, Metric, Role, Task, column_of, unseen
 from app.tasks.examples import Examples, Reading
-from app.tasks.sentences import Sentence, Unreadable, listed, strings_of, text_with_spans
+from app.tasks.sentences import Sentence, Unreadable, listed, text_with_spans, tokens_with_tags
 
 MOST_TYPES = 500
 _NO_SPANS = "empty spans (write [] for a text without entities)"
@@ -50,7 +50,7 @@ class Tagging(Task):
         roles = [role.name for role in self.roles(spec.columns)]
         columns = [cells(column_of(spec, role)) for role in roles]
         left_out: list[str | None] = [_empty(roles, row) for row in zip(*columns, strict=True)]
-        make = _from_spans if "spans" in roles else _tokens_and_tags
+        make = text_with_spans if "spans" in roles else tokens_with_tags
         found: list[Any] = [None] * len(left_out)
         kept = Kept(where)
         for row, (first, second) in enumerate(zip(*columns, strict=True)):
@@ -242,20 +242,6 @@ def _empty(roles: list[str], row: tuple[str, ...]) -> str | None:
         if not cell.strip():
             return _NO_SPANS if role == "spans" else f"empty {role}"
     return None
-
-
-def _from_spans(text: str, spans: str) -> Sentence:
-    return text_with_spans(text, spans)
-
-
-def _tokens_and_tags(tokens: str, tags: str) -> Sentence:
-    """Tags as they are written. Raises Unreadable."""
-    found, marks = strings_of(tokens), [tag.strip() for tag in strings_of(tags)]
-    if len(found) != len(marks):
-        raise Unreadable(f"has {len(found):,} tokens and {len(marks):,} tags; each token needs one tag")
-    if "" in found:
-        raise Unreadable(f"has an empty token in place {found.index('') + 1}; remove it and its tag")
-    return Sentence(found, marks)
 
 
 def _to_bio(sentences: list[Sentence | None], where: Callable[[int], str]) -> None:

@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.errors import NotFound
+from app.datasets import bio
 from app.datasets.journal import Pending
-from app.tasks import bio
-from app.tasks.sentences import Sentence, Unreadable, strings_of, text_with_spans, words_in
+from app.tasks.sentences import (
+    Sentence,
+    Unreadable,
+    listed,
+    strings_of,
+    text_with_spans,
+    tokens_with_tags,
+    words_in,
+)
+from app.tasks.tag_cells import edges
 from app.web.entities import between
 from app.web.services import Services
 from app.web.table import require_ready
@@ -74,10 +83,11 @@ def setup(services: Services, view: Mapping[str, Any], columns: Columns) -> Setu
 
 
 def of_row(services: Services, view: Mapping[str, Any], columns: Columns, row: int) -> dict[str, Any]:
-    """{"row_id", "words": [{"text", "before", "start", "end"}], "entities": [[first word, behind the last, type]], "marked", "fault"}.
+    """{"row_id", "words": [{"text", "before", "start", "end"}], "entities": [[first word, behind the last, type]], "spans", "marked", "fault"}.
 
     As it is with the edits. `before`: what stands between a word and the one before it; `start`, `end`: in code points of the text,
-    or of the tokens joined by spaces. `marked`: whether its cell says something; `fault`: why that can't be read, "" if it can, and
+    or of the tokens joined by spaces. `spans`: where entities are spans, each as it is written, in the order of `entities`, else [].
+    `marked`: whether its cell says something; `fault`: why that can't be read, "" if it can, and
     then `entities` is empty. Raises NotFound for a row or a column that is not there.
     """
     if columns.words is None or columns.marks is None:
@@ -100,6 +110,7 @@ def of_row(services: Services, view: Mapping[str, Any], columns: Columns, row: i
     return {
         "row_id": row,
         "words": words,
+        "spans": sorted(listed(cells[columns.marks]) or [], key=edges) if columns.spans and not fault else [],
         "entities": [] if fault else [list(one) for one in bio.entities(sentence.tags)],
         "marked": bool(cells[columns.marks].strip()),
         "fault": fault,
@@ -122,9 +133,7 @@ def _read(columns: Columns, cells: Mapping[str, str]) -> tuple[Sentence, str]:
     if not second.strip():
         return Sentence(tokens, outside), ""
     try:
-        tags = [tag.strip() for tag in strings_of(second)]
-        if len(tags) != len(tokens):
-            raise Unreadable(f"has {len(tags):,} tags for {len(tokens):,} tokens; each token needs one")
+        tags = tokens_with_tags(first, second).tags
         bare = not any(map(bio.is_prefixed, tags))
         return Sentence(tokens, bio.of_types(tags) if bare else bio.to_bio(tags)), ""
     except Unreadable as fault:

@@ -15,7 +15,8 @@ if (panel) {
     draw,
     words: { every: "Every text is marked.", last: "every text is marked now.", open: "Some texts are still to be marked." },
   })
-  // What is shown: words and entities as the server reads them, [first, behind, type]; from … to are the words chosen, both included.
+  // What is shown: words and entities as the server reads them, [first, behind, type, the span as it is written]; from … to are the words
+  // chosen, both included.
   let shown = null
   let asked = 0
   let from = 0
@@ -56,6 +57,8 @@ if (panel) {
       const told = await askJson(`${panel.dataset.rows}/${row.row_id}/entities?${panel.dataset.query}`)
       if (mine !== asked) return
       shown = told
+      shown.listed = Array.isArray(told.spans[0]) // spans may be [0, 6, "LOC"]
+      shown.entities.forEach((entity, nth) => entity.push(told.spans[nth]))
     } catch (error) {
       if (mine === asked) walk.tell(error.message)
       return
@@ -120,17 +123,21 @@ if (panel) {
     say()
   }
 
-  // The cell as these entities have it.
-  function written() {
+  // The cell as these entities have it; a span that was there stays as it is written.
+  function written(row) {
     const sorted = [...shown.entities].sort((one, other) => one[0] - other[0])
     if (scheme === "spans") {
-      return JSON.stringify(sorted.map(([first, behind, label]) => ({ start: shown.words[first].start, end: shown.words[behind - 1].end, label })))
+      return JSON.stringify(sorted.map(([first, behind, label, span]) => {
+        const [start, end] = [shown.words[first].start, shown.words[behind - 1].end]
+        return span ?? (shown.listed ? [start, end, label] : { start, end, label })
+      }))
     }
     const tags = shown.words.map(() => "O")
     for (const [first, behind, type] of sorted) {
       for (let at = first; at < behind; at++) tags[at] = scheme === "types" ? type : `${at === first ? "B" : "I"}-${type}`
     }
-    return JSON.stringify(tags)
+    const cell = row.cells[column]
+    return cell.trim() && !cell.trim().startsWith("[") ? tags.join(" ") : JSON.stringify(tags)
   }
 
   function changeable() {
@@ -152,7 +159,7 @@ if (panel) {
     shown.entities = type === null ? rest : [...rest, [first, behind, type]]
     shown.marked = true
     from = to = behind - 1
-    walk.write(row, written())
+    walk.write(row, written(row))
     render()
     if (type === null) announce("no entity")
     else say()
@@ -161,7 +168,7 @@ if (panel) {
   function keep() {
     if (walk.ended) return
     const row = changeable()
-    if (row && !shown.marked) walk.write(row, written())
+    if (row && !shown.marked) walk.write(row, written(row))
     if (row) next()
   }
   const next = () => {

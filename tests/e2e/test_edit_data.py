@@ -255,3 +255,20 @@ def test_entities_are_marked_by_keys_and_by_drawing(context: BrowserContext, ser
     tags = [json.loads(item["cells"]["tags"] or "null") for item in items]
     assert tags[0] == ["B-PER", "I-PER", "O", "B-PER", "B-WHERE", "I-WHERE"]
     page.close()
+
+
+def test_a_span_that_is_there_stays_as_it_is_written(context: BrowserContext, served: Served) -> None:
+    rows = [{"text": "Ann met Bob", "spans": [{"start": 0, "end": 3, "label": "PER", "sure": 0.5}]}] * 2
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    dataset = str(served.call("PUT", "/api/datasets?name=spans.jsonl", content)["id"])
+    page = context.new_page()
+    page.goto(f"/data/{dataset}/entities")
+    expect(page.locator(".words mark")).to_have_text(["AnnPER"])
+    for key in ("ArrowRight", "ArrowRight", "1"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Save as version 2").click()
+    expect(page.locator("[data-version]")).to_have_text("version 2")
+    row = served.call("GET", f"/api/datasets/{dataset}/rows")["items"][0]
+    first, second = json.loads(row["cells"]["spans"])
+    assert first == rows[0]["spans"][0] and second == {"start": 8, "end": 11, "label": "PER"}
+    page.close()

@@ -68,7 +68,7 @@ def test_a_span_gives_way_to_another_and_the_others_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("spec", "first", "cell", "said"),
     [
-        (SPEC, "a b", "O", "has 1 tags for 2 tokens"),
+        (SPEC, "a b", "O", "has 2 tokens and 1 tags"),
         (SPEC, "a b", "O I-LOC", "no B-LOC stands before it"),
         (SPEC, "a b", '["O", 1]', "which is no string"),
         (SPANS, "a b", '[{"start": 0, "end": 9, "label": "X"}]', "outside of its text"),

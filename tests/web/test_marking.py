@@ -46,7 +46,7 @@ def test_tokens_and_tags(client: TestClient, upload: Upload) -> None:
     third = entities(client, dataset, 2)
     assert third["words"][1]["before"] == "" and "no B-LOC stands before it" in third["fault"]
     assert third["entities"] == []
-    assert "has 2 tags for 1 tokens" in entities(client, dataset, 3)["fault"]
+    assert "has 1 tokens and 2 tags" in entities(client, dataset, 3)["fault"]
 
 
 def test_words_and_types_with_spaces_between_them(client: TestClient, upload: Upload) -> None:
@@ -61,7 +61,7 @@ def test_words_and_types_with_spaces_between_them(client: TestClient, upload: Up
 
 def test_spans_are_of_words_and_count_code_points(client: TestClient, upload: Upload) -> None:
     rows = [
-        {"text": "😀 Ann in Rome.", "spans": [{"start": 2, "end": 5, "label": "PER"}]},
+        {"text": "😀 Ann in Rome.", "spans": [{"start": 2, "end": 5, "label": "PER", "id": 7}]},
         {"text": "Ann", "spans": [{"start": 0, "end": 9, "label": "PER"}]},
         {"text": "no one", "spans": []},
     ]
@@ -70,6 +70,7 @@ def test_spans_are_of_words_and_count_code_points(client: TestClient, upload: Up
     assert told == {"column": "spans", "scheme": "spans", "types": ["PER"]}
     first = entities(client, dataset, 0)
     assert words(first) == ["😀", "Ann", "in", "Rome", "."] and first["entities"] == [[1, 2, "PER"]]
+    assert first["spans"] == [{"start": 2, "end": 5, "label": "PER", "id": 7}]
     assert (first["words"][3]["start"], first["words"][3]["end"]) == (9, 13)
     assert "outside of its text" in entities(client, dataset, 1)["fault"]
     # What is not saved yet counts.

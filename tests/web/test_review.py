@@ -313,7 +313,7 @@ def test_a_sentence_gets_the_entities_that_are_suggested(
     )
 
     response = client.post(f"/api/runs/{run_id}/suspects/0", json={"label": "B-PER"})
-    assert response.status_code == 422 and "has 1 tags for 2 tokens" in response.text
+    assert response.status_code == 422 and "has 2 tokens and 1 tags" in response.text
     assert decide(client, run_id, 0, label=suggested)["status"] == "pending"
     assert "becomes what is suggested" in words(page(client, f"/runs/{run_id}/data"))
     assert decide(client, run_id, 0, label=was)["status"] == "open"  # taken back

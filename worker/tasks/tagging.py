@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForTokenClassification
 
 from app.core.spec import RunSpec
+from app.datasets import bio
 from app.models.families import is_decoder
-from app.tasks import bio
 from app.tasks.examples import Examples
 from app.tasks.sentences import Sentence, words_in
 from app.tasks.tagging import Tagging as FreeHalf

@@ -1,15 +1,12 @@
-"""Tags of tokens: rows that have more or fewer of them than tokens, types of entities that are rare or spelt in two ways."""
+"""Tags of tokens: rows in which they can't be read, types of entities that are rare or spelt in two ways."""
 
-import re
 from collections import defaultdict
 
+from app.datasets import bio
 from app.datasets.doctor.base import Block, Check, Found, Rows, drop, share_text
 from app.datasets.doctor.labels import FEW, plain
 from app.datasets.lists import strings_in
 
-OUTSIDE = "O"
-_TAG = re.compile(r"[BIMELSUW]-(.*\S.*)", re.DOTALL)
-_GOES_ON = ("I-", "M-", "E-", "L-")
 _SHOWN = 5
 
 
@@ -18,7 +15,7 @@ class Tags(Check):
 
     def __init__(self, *given: object) -> None:
         super().__init__(*given)  # type: ignore[arg-type]
-        self._uneven: dict[int, str] = {}
+        self._faulty: dict[int, str] = {}
         self._entities: defaultdict[str, int] = defaultdict(int)
         self._rows: defaultdict[str, list[int]] = defaultdict(list)  # the first FEW of each type
 
@@ -31,44 +28,43 @@ class Tags(Check):
                 continue  # another finding
             words, marks = (_strings(cell) for cell in (tokens, tags))
             if len(words) != len(marks):
-                self._uneven[place] = f"{len(words):,} tokens, {len(marks):,} tags"
-            self._count(place, marks)
+                self._faulty[place] = f"{len(words):,} tokens, {len(marks):,} tags"
+                continue
+            prefixed = any(map(bio.is_prefixed, marks))
+            try:
+                found = bio.entities(bio.to_bio(marks) if prefixed else bio.of_types(marks))
+            except bio.Faulty as fault:
+                self._faulty[place] = f"token {fault.place + 1} ({words[fault.place][:30]!r}) {fault}"
+                continue
+            for _, _, kind in found:
+                self._count(place, kind)
 
     def finish(self, rows: Rows) -> list[Found]:
         if self.asked.tags is None:
             return []
-        return [*self._of_counts(rows), *self._of_rare_types(rows), *self._of_spellings()]
+        return [*self._of_faults(rows), *self._of_rare_types(rows), *self._of_spellings()]
 
-    def _count(self, place: int, tags: list[str]) -> None:
-        before = OUTSIDE
-        for tag in tags:
-            found = _TAG.fullmatch(tag)
-            kind = found[1] if found else tag
-            # A bare type goes on in its neighbour.
-            goes_on = tag.startswith(_GOES_ON) if found else tag == before
-            before = tag
-            if tag in (OUTSIDE, "") or goes_on:
-                continue
-            self._entities[kind] += 1
-            here = self._rows[kind]
-            if len(here) < FEW and place not in here:
-                here.append(place)
+    def _count(self, place: int, kind: str) -> None:
+        self._entities[kind] += 1
+        here = self._rows[kind]
+        if len(here) < FEW and place not in here:
+            here.append(place)
 
-    def _of_counts(self, rows: Rows) -> list[Found]:
-        count = len(self._uneven)
+    def _of_faults(self, rows: Rows) -> list[Found]:
+        count = len(self._faulty)
         if not count:
             return []
         return [
             Found(
-                id="uneven-tags",
+                id="faulty-tags",
                 severity="error",
-                title="Not one tag for each token",
-                message=f"{share_text(count, rows.count)} have more or fewer tags in {self.asked.tags} than tokens in {self.asked.text[0]}: "
-                "no run starts with them.",
+                title="Tags that no run can read",
+                message=f"{share_text(count, rows.count)} have more or fewer tags in {self.asked.tags} than tokens in {self.asked.text[0]}, or tags "
+                "that can't stand where they do: no run starts with them.",
                 count=count,
                 columns=list(self.asked.columns),
-                positions=list(self._uneven),
-                notes=list(self._uneven.values()),
+                positions=list(self._faulty),
+                notes=list(self._faulty.values()),
                 fixes=[drop(count)],
             )
         ]

@@ -13,19 +13,22 @@ def row(tokens: str, tags: str) -> list[str]:
 SENTENCES = [row(f"Ann Lee met Bob in town {place}", "B-PER I-PER O B-PER O O O") for place in range(20)]
 
 
-def test_each_token_needs_one_tag(doctor: Doctor) -> None:
+def test_each_token_needs_one_tag_that_can_stand_there(doctor: Doctor) -> None:
     rows = [
         *SENTENCES,
         row("Ann slept", "B-PER"),
         row("Bob", "B-PER O"),
         ["", "[]"],
         ["Ann slept", "B-PER O"],
+        row("Bob ran", "I-PER O"),
     ]
     seen = doctor(["tokens", "tags"], rows, text=("tokens",), tags="tags")
-    assert seen.rows("uneven-tags") == {20, 21}
-    assert seen.found["uneven-tags"]["severity"] == "error"
-    assert seen.notes("uneven-tags") == {20: "2 tokens, 1 tags", 21: "1 tokens, 2 tags"}
-    assert seen.report.step("uneven-tags", "drop").kind == "drop"
+    assert seen.rows("faulty-tags") == {20, 21, 24}
+    assert seen.found["faulty-tags"]["severity"] == "error"
+    notes = seen.notes("faulty-tags")
+    assert (notes[20], notes[21]) == ("2 tokens, 1 tags", "1 tokens, 2 tags")
+    assert notes[24].startswith("token 1 ('Bob') has the tag 'I-PER', but no B-PER stands before it")
+    assert seen.report.step("faulty-tags", "drop").kind == "drop"
 
 
 def test_types_with_few_entities_and_two_spellings(doctor: Doctor) -> None:

@@ -15,7 +15,7 @@ from transformers import pipeline
 
 from app.core.spec import RunSpec, parse_spec
 from app.core.strategies import Full
-from app.tasks import bio
+from app.datasets import bio
 from app.tasks.examples import Examples
 from app.tasks.sentences import Sentence, text_with_spans, words_in
 from app.tasks.tagging import Tagging as FreeHalf

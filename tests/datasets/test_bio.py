@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.tasks.bio import Faulty, entities, of_types, repaired, tags_of, to_bio
+from app.datasets.bio import Faulty, entities, of_types, repaired, tags_of, to_bio
 
 
 @pytest.mark.parametrize(
