@@ -32,11 +32,15 @@ class Slot:
 
     def take(self) -> Trainer:
         """The warm trainer, or a new one."""
+        self.keep_warm()
         warm, self._warm = self._warm, None
-        return warm if warm is not None and warm.alive() else self._start()
+        assert warm is not None
+        return warm
 
     def keep_warm(self) -> None:
-        if self._warm is None or not self._warm.alive():
+        if self._warm is not None and not self._warm.alive():
+            self.cool()  # it has crashed: what it leaves open is closed
+        if self._warm is None:
             self._warm = self._start()
 
     def cool(self) -> None:
